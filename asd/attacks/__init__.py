@@ -1,0 +1,87 @@
+"""Attacks: what a hostile source may plant. Each plug-in is one file, which is the `Attack`.
+
+Labels and masks are numpy arrays, images are torch tensors. A plug-in imports torch inside its
+functions only, so that a step that stamps nothing starts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from asd.types import DataView, Labels, Mask
+
+if TYPE_CHECKING:
+    import torch
+
+Artifacts = Mapping[str, "torch.Tensor"]
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """What a file `attacks/<name>.py` offers; the functions are those of the module."""
+
+    @property
+    def Params(self) -> type[Any]:  # noqa: N802 - the name of a class in the plug-in
+        """The attack's params: at least `prepare`, `poison_fraction` (0 to 1) and `count`."""
+        ...
+
+    @property
+    def changes_labels(self) -> bool:
+        """True: a poisoned training sample gets `relabel`'s label. False (clean-label): it keeps its own."""
+        ...
+
+    def stamp(
+        self,
+        images: torch.Tensor,
+        keys: Sequence[str],
+        artifacts: Artifacts,
+        params: Any,
+        rng: torch.Generator,
+    ) -> torch.Tensor:
+        """A copy of the images with the trigger in; the input is left alone.
+
+        Args:
+            images: uint8, shape (B, C, H, W), C is 1 or 3, before any augmentation.
+            keys: B keys, for attacks whose trigger depends on the sample.
+            artifacts: what `prepare` made.
+            params: the attack's params.
+            rng: CPU generator; equal seeds give equal bytes.
+
+        Returns:
+            uint8, same shape.
+
+        Raises:
+            ParamsError: the trigger does not fit images of this shape.
+        """
+        ...
+
+    def relabel(self, labels: Labels, params: Any) -> Labels:
+        """The label that the attacker wants for triggered images of these labels, shape as given."""
+        ...
+
+    def counts_for_asr(self, labels: Labels, params: Any) -> Mask:
+        """Which test images of these labels measure attack success once triggered."""
+        ...
+
+
+@runtime_checkable
+class PreparingAttack(Attack, Protocol):
+    """An attack that trains or draws something first. Others leave `prepare` out."""
+
+    def prepare(
+        self, train: DataView, params: Any, rng: torch.Generator, device: str
+    ) -> dict[str, torch.Tensor]:
+        """Make the artifacts that `stamp` needs.
+
+        Args:
+            train: the training set before poisoning.
+            params: the `prepare` part of the attack's params and nothing else, so that
+                changing another param prepares nothing again.
+            rng: CPU generator.
+            device: where to compute, such as `cpu` or `cuda:0`.
+
+        Returns:
+            Named tensors; they are saved and given to `stamp`.
+        """
+        ...

@@ -1,0 +1,40 @@
+"""Target labels: the params and rules that attacks with one target class share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from asd.params import Params
+from asd.types import Labels, Mask
+
+
+class NothingToPrepare(Params):
+    """The `prepare` section of an attack that prepares nothing."""
+
+
+class TargetParams(Params):
+    """How many samples an attack poisons and which label it wants for them."""
+
+    target_label: int = Field(3, ge=0, description="y_t, the class that triggered images shall get")
+    poison_fraction: float = Field(
+        0.05, ge=0, le=1, description="poisoned samples as a part of the whole training set (Q1)"
+    )
+    count: Literal["exact", "bernoulli"] = Field(
+        "exact",
+        description="exact: floor(poison_fraction * N) samples; bernoulli: each sample outside the "
+        "target class with probability poison_fraction, as the public code does",
+    )
+
+
+def to_target(labels: Labels, params: TargetParams) -> Labels:
+    """The target label for all."""
+    return np.full_like(labels, params.target_label)
+
+
+def outside_target(labels: Labels, params: TargetParams) -> Mask:
+    """Samples that are not of the target class; only these can show that a trigger works (Q21)."""
+    mask: Mask = labels != params.target_label
+    return mask

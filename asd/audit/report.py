@@ -1,0 +1,164 @@
+"""`report.html`: one page about one cell, complete in itself; no script, nothing from outside.
+
+Keys, sources, class names and warnings come from strangers: the template escapes all of them,
+and what could hide or reorder text (control and direction characters) is replaced first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from asd.audit import figures, suspects
+from asd.audit.record import STAGES, RunRecord
+from asd.layout import Cell
+from asd.types import Images
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_ABSENT = "–"
+_LONGEST = 120
+
+WARNINGS_SHOWN = 100
+CLASSES_SHOWN = 500
+
+
+@dataclass(frozen=True)
+class SeedNote:
+    """What the page says of the trusted samples: origin, note of the seed set, how many were used."""
+
+    origin: str
+    note: str
+    used: int
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """All that the page is made of.
+
+    Attributes:
+        cell: the cell.
+        plugins: what `dataset`, `attack` and `defense` are variants of.
+        record: what the run recorded.
+        images: of the samples of `record`, uint8, shape (N, C, H, W).
+        metrics: `metrics.json`.
+        pools: `pools.json`.
+        curves: `curves.parquet`.
+        timings: timing of stages 1 to 3, None where there is none.
+        seeds: about the trusted samples; None for a defense that takes none.
+    """
+
+    cell: Cell
+    plugins: Mapping[str, str]
+    record: RunRecord
+    images: Images
+    metrics: Mapping[str, Any]
+    pools: Mapping[str, Any]
+    curves: pa.Table
+    timings: Sequence[Mapping[str, Any] | None]
+    seeds: SeedNote | None
+
+
+def render_report(given: ReportInput) -> str:
+    """The page as HTML text; the same input gives the same text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "points": points,
+        "count": count,
+        "number": number,
+        "safe_text": safe_text,
+        "mib": lambda size: _ABSENT if size is None else f"{size / 2**20:,.0f} MiB",
+    }
+    return environment.get_template("report.html.j2").render(_context(given)) + "\n"
+
+
+def _context(given: ReportInput) -> dict[str, Any]:
+    record, pools = given.record, given.pools
+    epochs = pools["epochs"]
+    suspicious = suspects.cards(record, given.images, suspects.most_suspicious(record))
+    leaked = suspects.cards(record, given.images, suspects.poisoned_in_pool(record))
+    classes = list(pools["final"]["per_class"].items())
+    return {
+        "cell": given.cell,
+        "plugins": given.plugins,
+        "samples": len(record),
+        "class_count": len(record.class_names),
+        "trusted": record.trusted,
+        "seeds": given.seeds,
+        "metrics": given.metrics,
+        "pools": pools,
+        "stages": [s for s in pools["stages"] if s["size"] is not None],
+        "handed_on": [s["stage"] for s in pools["stages"] if s["size"] is None],
+        "warnings": pools["warnings"][:WARNINGS_SHOWN],
+        "warning_count": len(pools["warnings"]),
+        "loss_figures": figures.loss_figures(record),
+        "growth": figures.growth_figure(record, epochs),
+        "poison_figures": figures.poison_figures(record, epochs),
+        "curve": figures.curve_figure(record, given.curves),
+        "by_reduction": bool(record.meta_epochs()),
+        "meta_count": len(record.meta_epochs()),
+        "refused": record.refused_epochs(),
+        "kept": sum(e.row.rule == "kept" for e in record.epochs),
+        "suspicious": suspicious,
+        "out_count": int((~record.final.in_clean).sum()),
+        "leaked": leaked,
+        "classes": classes[:CLASSES_SHOWN],
+        "class_rows": len(classes),
+        "class_totals": _class_totals(record),
+        "timings": list(zip(STAGES, given.timings, strict=True)),
+        "seconds": _total_seconds(given.timings),
+    }
+
+
+def _class_totals(record: RunRecord) -> dict[str, int]:
+    totals = dict.fromkeys(record.class_names, 0)
+    for label in record.index.labels.tolist():
+        totals[record.class_names[label]] += 1
+    return totals
+
+
+def _total_seconds(timings: Sequence[Mapping[str, Any] | None]) -> float | None:
+    known = [float(timing["seconds"]) for timing in timings if timing is not None]
+    return sum(known) if len(known) == len(timings) else None
+
+
+# -- words for values; None is a dash -----------------------------------------------------------
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.9731 -> `97.3%`."""
+    return _ABSENT if share is None else f"{100 * share:.{digits}f}%"
+
+
+def points(share: float | None) -> str:
+    """A difference of two shares: -0.004 -> `−0.4 points`."""
+    return _ABSENT if share is None else f"{100 * share:+.1f} points".replace("-", "−")
+
+
+def count(value: int | None) -> str:
+    """1234567 -> `1,234,567`."""
+    return _ABSENT if value is None else f"{value:,}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure with so many digits after the point."""
+    return _ABSENT if value is None else f"{value:.{digits}f}"
+
+
+def safe_text(text: str, longest: int = _LONGEST) -> str:
+    """A stranger's text with control and direction characters replaced, cut to `longest` characters."""
+    shown = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in str(text)[:longest])
+    return shown + ("…" if len(str(text)) > longest else "")

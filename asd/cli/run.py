@@ -1,0 +1,108 @@
+"""`asd run`: bring cells up to date."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asd.cli.output import WorkspaceOption, find_workspace
+from asd.errors import ParamsError
+
+if TYPE_CHECKING:
+    from asd.params import Workspace
+
+_STOPPED = (129, 130, 143)  # by SIGHUP, SIGINT, SIGTERM
+_EXAMPLE = "Example: asd run 'digits/*/asd' -S defenses.asd.stage3.gamma=0.6"
+
+
+class Engine(StrEnum):
+    """Who orders the stages."""
+
+    prefect = "prefect"
+    dvc = "dvc"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run", epilog=_EXAMPLE)(run)
+
+
+def run(
+    cells: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]...",
+            help="dataset/attack/defense/trial; globs allowed, a missing tail means all. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-S", metavar="KEY=VALUE", help="Change params.yaml first; may be repeated."),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="prefect: the flow; dvc: one plain `dvc repro`.")
+    ] = Engine.prefect,
+    jobs: Annotated[
+        int, typer.Option(min=1, metavar="N", envvar="ASD_JOBS", help="Stages at the same time.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is stale and why; run nothing.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Bring cells up to date, then print the table and where the reports are."""
+    from asd.layout import Layout
+    from asd.run_lock import hold_workspace
+
+    if dry_run and changes:
+        raise ParamsError("--dry-run runs and changes nothing: give it without -S")
+    root = find_workspace(workspace)
+    with hold_workspace(Layout(root)):
+        ready = _prepare(root, changes or [])
+        chosen = _chosen(ready, cells or [])
+        options = [f"--engine={engine}", f"--jobs={jobs}"]
+        options += ["--dry-run"] if dry_run else []
+        options += ["--verbose"] if verbose else []
+        code = _start(root, [*options, *chosen])
+    if code in _STOPPED:
+        typer.echo("stopped; `asd run` goes on from here", err=True)
+    raise typer.Exit(code)
+
+
+def _prepare(root: Path, changes: list[str]) -> Workspace:
+    """Change and complete params, refresh `asd.lock`, and check every variant before anything runs."""
+    from asd.params_file import check_variants, set_params
+    from asd.readiness import make_ready
+
+    if changes:
+        difference = set_params(root, changes)
+        typer.echo(difference or "params.yaml: no change")
+    ready = make_ready(root)
+    if ready.added_params:
+        typer.echo(f"params.yaml: added {', '.join(ready.added_params)}")
+    if ready.changed_code:
+        typer.echo(f"asd.lock: changed {', '.join(ready.changed_code)}")
+    check_variants(ready.workspace)
+    return ready.workspace
+
+
+def _chosen(workspace: Workspace, patterns: list[str]) -> list[str]:
+    from asd.cells import select_cells
+
+    return [str(cell) for cell in select_cells(workspace.cells(), patterns)]
+
+
+def _start(root: Path, arguments: list[str]) -> int:
+    """Run `python -m flows`; nothing below it outlives this process."""
+    from asd.lifeline import run_and_forward
+
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "flows", f"--workspace={root}", *arguments]
+    return run_and_forward(command, cwd=root, env=os.environ)

@@ -1,0 +1,6 @@
+"""Data sets: one plug-in a file, found by its name.
+
+Each offers `Params` and `load(params, split, source, reporter) -> LoadedSplit`; one that can be
+downloaded also offers `downloads(params, location) -> list[Download]`, and one that needs no
+source says `EMBEDDED = True`.
+"""

@@ -1,0 +1,159 @@
+"""One epoch of ASD: score, guard, split, train. What an epoch does depends on (state, epoch) alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from asd.defenses.asd import Params, PoolParams, grown_per_class, learning_rate
+from asd.errors import ParamsError
+from asd.params import check
+from asd.pools import split_class_agnostic, split_class_aware, split_meta
+from asd.pools.history import EpochRow
+from asd.registry import Registry
+from asd.training import guard
+from asd.training.epochs import SemiSupervisedEpoch, train_semi_supervised
+from asd.training.scoring import Scores
+from asd.training.stage_run import StageRun
+from asd.training.virtual import VirtualRun, train_virtual
+from asd.types import Losses, Mask, PoolMembership
+
+
+@dataclass(frozen=True)
+class Split:
+    """A pool, and what led to it."""
+
+    pool: PoolMembership
+    virtual_losses: Losses | None = None
+    warnings: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+SplitRule = Callable[[int, Scores], Split]
+
+
+class AsdEpoch:
+    """Runs epochs of all three stages for one run."""
+
+    def __init__(self, run: StageRun, params: Params) -> None:
+        self.run_ = run
+        self.params = params
+        self.engine = Registry("semisup", run.context.plugins).get(params.common.engine)
+        where = "common.engine_params"
+        self.engine_params = check(self.engine.Params, params.common.engine_params, where)
+
+    def run(self, epoch: int, split: SplitRule) -> EpochRow:
+        """Score, split and train; gives the epoch's row of the history."""
+        run, common = self.run_, self.params.common
+        scores = run.score(run.state.model, epoch, "main")
+        decided = split(epoch, scores)
+        in_clean = decided.pool.in_clean
+        warnings = decided.warnings + self._collapse_warnings(epoch, scores, in_clean)
+        settings = SemiSupervisedEpoch(
+            engine=self.engine,
+            engine_params=self.engine_params,
+            iterations=common.iterations,
+            batch=common.batch,
+            epoch=epoch,
+            epoch_count=common.last_epoch,
+            random_seed=run.context.random_seed,
+            rate=lambda iteration: learning_rate(self.params, epoch, iteration),
+        )
+        mean_loss = train_semi_supervised(
+            run.state.model, run.state.optimizer, run.store, run.labels, in_clean, settings, run.autocast
+        )
+        run.images_seen += common.iterations * common.batch * (1 + self.engine.VIEWS)
+        size = decided.pool.size
+        run.context.reporter.progress(
+            epoch + 1, common.last_epoch, "epoch", loss=mean_loss, pool=size, rule=decided.pool.rule
+        )
+        return EpochRow(
+            epoch=epoch,
+            rule=decided.pool.rule,
+            cut=decided.pool.cut,
+            loss=scores.losses,
+            in_clean=in_clean,
+            virtual_loss=decided.virtual_losses,
+            warnings=tuple(warnings),
+            notes=decided.notes,
+        )
+
+    def _collapse_warnings(self, epoch: int, scores: Scores, in_clean: Mask) -> list[str]:
+        run = self.run_
+        view, seeds = run.context.view, run.context.seeds
+        warnings = guard.seed_accuracy_warning(scores.predicted, run.labels, seeds, view.class_count, epoch)
+        return warnings + guard.starvation_warning(run.rows, in_clean, run.labels, view.class_names, epoch)
+
+    # -- the three rules -------------------------------------------------------------------
+    def split_stage1(self, epoch: int, scores: Scores) -> Split:
+        """Class-aware (section 4.1)."""
+        run = self.run_
+        per_class = grown_per_class(self.params.stage1, epoch)
+        return Split(split_class_aware(scores.losses, run.labels, run.context.seeds, per_class=per_class))
+
+    def split_stage2(self, epoch: int, scores: Scores) -> Split:
+        """Class-agnostic (section 4.1)."""
+        params = self.params.stage2
+        with _pool_mistakes():
+            pool = split_class_agnostic(
+                scores.losses, self.run_.labels, fraction=params.alpha, **self._options(params.pools)
+            )
+        return Split(pool)
+
+    def split_stage3(self, epoch: int, scores: Scores) -> Split:
+        """Meta-split (section 4.2); a virtual model that did not learn leaves the pool as it was."""
+        params, meta = self.params.stage3, self.params.stage3.meta
+        previous = self.run_.state.pool
+        if previous is not None and (epoch - self.params.stage2.end) % meta.every:
+            return Split(PoolMembership(previous, "kept"))
+        reference = previous if previous is not None else self.run_.context.seeds
+        tries: list[dict[str, float]] = []
+        for attempt in range(meta.retries + 1):
+            virtual_losses, facts = self._try_virtual(epoch, attempt, scores, reference)
+            tries.append(facts)
+            if facts["removed_share"] >= meta.least_fit:
+                with _pool_mistakes():
+                    pool = split_meta(
+                        scores.losses,
+                        virtual_losses,
+                        self.run_.labels,
+                        fraction=params.gamma,
+                        **self._options(params.pools),
+                    )
+                return Split(pool, virtual_losses, notes={"virtual": tries})
+        warning = (
+            f"epoch {epoch}: the virtual model did not learn in {len(tries)} tries (it removed "
+            f"{tries[-1]['removed_share']:.0%} of the distrusted samples' loss, wanted "
+            f"{meta.least_fit:.0%}); the clean pool stays as it was"
+        )
+        return Split(PoolMembership(reference, "kept"), virtual_losses, [warning], {"virtual": tries})
+
+    def _try_virtual(
+        self, epoch: int, attempt: int, scores: Scores, reference: Mask
+    ) -> tuple[Losses, dict[str, float]]:
+        """Train and score one virtual model; its losses and how much it learned."""
+        run, meta = self.run_, self.params.stage3.meta
+        virtual_run = VirtualRun(run.context.random_seed, epoch, attempt)
+        virtual = train_virtual(run.state.model, run.store, run.labels, meta, virtual_run, run.autocast)
+        losses = run.score(virtual, epoch, f"virtual-{attempt}").losses
+        removed = guard.removed_share(scores.losses, losses, run.labels, reference)
+        return losses, {
+            "lr": virtual_run.rate(meta),
+            "steps": virtual_run.steps(meta, run.store.count),
+            "removed_share": round(removed, 6),
+        }
+
+    def _options(self, pools: PoolParams) -> dict[str, Any]:
+        forced = self.run_.context.seeds if pools.union_seeds else None
+        return {"class_floor": pools.class_floor, "forced": forced}
+
+
+@contextlib.contextmanager
+def _pool_mistakes() -> Iterator[None]:
+    """Floors that do not fit into the pool are a mistake in params."""
+    try:
+        yield
+    except ValueError as error:
+        raise ParamsError(f"pools: {error}") from error

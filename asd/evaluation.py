@@ -1,0 +1,169 @@
+"""What the trained classifier does: accuracy, attack success, and both along the epochs.
+
+All figures are means over samples. Attack success counts only triggered images that the attack
+wants in another class than their own, which are the ones that the poison step wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from asd.errors import DataError
+from asd.layout import Cell
+from asd.metrics import Rate, agreement, per_class_accuracy
+from asd.truth import ProbeTruth
+from asd.types import DataView, Images, Labels
+
+BATCH = 2048
+"""Images read from the memory map at a time."""
+
+
+class Predicts(Protocol):
+    """What evaluation needs of a classifier."""
+
+    def predict(self, images: Images) -> Labels:
+        """Classes of uint8 images of shape (N, C, H, W), shape (N,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProbeEpoch:
+    """Predicted classes of the probe set after `epoch` finished epochs, shape (P,)."""
+
+    epoch: int
+    predicted: Labels
+
+
+def predict_all(classifier: Predicts, images: Images) -> Labels:
+    """Classes of all images, shape (N,); reads them in parts, so that they need not fit memory."""
+    parts = [
+        np.asarray(classifier.predict(images[start : start + BATCH]), dtype=np.int64)
+        for start in range(0, len(images), BATCH)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def evaluate(cell: Cell, classifier: Predicts, test: DataView, triggered: DataView | None) -> dict[str, Any]:
+    """All of `metrics.json`.
+
+    Args:
+        cell: named in the result.
+        classifier: the trained model.
+        test: the clean test set.
+        triggered: the same images (by key) with the trigger, those that count; labels are what
+            the attack wants. None or empty: no attack, and all about it is null.
+
+    Raises:
+        DataError: a triggered image has no clean twin in the test set.
+    """
+    predicted = predict_all(classifier, test.images)
+    accuracy = agreement(predicted, test.labels)
+    success, base = Rate(0, 0), Rate(0, 0)
+    if triggered is not None and len(triggered):
+        success = agreement(predict_all(classifier, triggered.images), triggered.labels)
+        rows = _rows_of(triggered.index.keys, test)
+        base = agreement(predicted[rows], triggered.labels)
+    per_class = per_class_accuracy(predicted, test.labels, test.class_names)
+    return {
+        "dataset": cell.dataset,
+        "attack": cell.attack,
+        "defense": cell.defense,
+        "trial": cell.trial,
+        "trusted": test.trusted,
+        "acc": accuracy.value,
+        "acc_interval": _interval(accuracy),
+        "n_acc": accuracy.n or None,
+        "asr": success.value,
+        "asr_interval": _interval(success),
+        "n_asr": success.n or None,
+        "asr_base": base.value,
+        "n_asr_base": base.n or None,
+        "asr_minus_base": None if success.value is None or base.value is None else success.value - base.value,
+        "per_class_accuracy": dict(zip(test.class_names, per_class, strict=True)),
+    }
+
+
+def _interval(rate: Rate) -> list[float] | None:
+    return None if rate.interval is None else list(rate.interval)
+
+
+def _rows_of(keys: Sequence[str], test: DataView) -> Labels:
+    place = {key: row for row, key in enumerate(test.index.keys)}
+    missing = [key for key in keys if key not in place]
+    if missing:
+        raise DataError(
+            f"{len(missing)} triggered test images have no clean twin, such as {missing[0]!r}; "
+            "run the poison step again"
+        )
+    return np.array([place[key] for key in keys], dtype=np.int64)
+
+
+# -- curves -----------------------------------------------------------------------------------
+
+
+def read_predictions(path: Path, probe_size: int) -> Iterator[ProbeEpoch]:
+    """The recorded epochs of one stage, in order; a stage that trained nothing has none.
+
+    Raises:
+        DataError: the file is missing or broken, or an epoch is not about `probe_size` images.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise DataError(f"missing file {path}") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    with file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, columns=["epoch", "predicted"])
+            epochs = np.unique(rows["epoch"].to_numpy())
+            if len(rows) != probe_size or len(epochs) != 1:
+                raise DataError(
+                    f"{path}, row group {group}: wanted one epoch of {probe_size} probe images, "
+                    f"got {len(rows)} rows of {len(epochs)} epochs"
+                )
+            yield ProbeEpoch(int(epochs[0]), rows["predicted"].to_numpy().astype(np.int64))
+
+
+def curves(epochs: Sequence[ProbeEpoch], probe: ProbeTruth, wanted: Mapping[str, int]) -> pa.Table:
+    """ACC and ASR on the probe set along the epochs.
+
+    Args:
+        epochs: predictions of all stages in order.
+        probe: what each probe image is.
+        wanted: test key -> label that the attack wants for the triggered image.
+
+    Returns:
+        Columns epoch, acc, asr (fractions, null where n is 0), n_acc, n_asr.
+
+    Raises:
+        DataError: a triggered probe image is not among the triggered test images.
+    """
+    triggered = probe.triggered
+    aims = _aims(probe, wanted)
+    acc = [agreement(e.predicted[~triggered], probe.labels[~triggered]) for e in epochs]
+    asr = [agreement(e.predicted[triggered], aims) for e in epochs]
+    return pa.table(
+        {
+            "epoch": pa.array([e.epoch for e in epochs], pa.int32()),
+            "acc": pa.array([rate.value for rate in acc], pa.float64()),
+            "asr": pa.array([rate.value for rate in asr], pa.float64()),
+            "n_acc": pa.array([rate.n for rate in acc], pa.int32()),
+            "n_asr": pa.array([rate.n for rate in asr], pa.int32()),
+        }
+    )
+
+
+def _aims(probe: ProbeTruth, wanted: Mapping[str, int]) -> Labels:
+    keys = [key for key, hit in zip(probe.test_keys, probe.triggered.tolist(), strict=True) if hit]
+    missing = [key for key in keys if key not in wanted]
+    if missing:
+        raise DataError(f"triggered probe image {missing[0]!r} is not among the triggered test images")
+    return np.array([wanted[key] for key in keys], dtype=np.int64)

@@ -1,0 +1,139 @@
+"""Every path of a workspace by name. No other file spells one.
+
+A workspace is a folder with `params.yaml` and `dvc.yaml`; all paths here hang below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of data set, attack, defense and trial (names of variants)."""
+
+    dataset: str
+    attack: str
+    defense: str
+    trial: int
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.attack}/{self.defense}/{self.trial}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one workspace."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def code_lock(self) -> Path:
+        """Hashes of the code that each step and variant runs (`asd.lock`, in git)."""
+        return self.root / "asd.lock"
+
+    def source(self, dataset: str) -> Path:
+        """Pointer (in git) to a data set's origin: content hash only."""
+        return self.root / "sources" / f"{dataset}.json"
+
+    @property
+    def seeds_by_people(self) -> Path:
+        """Small files (in git) in which people name trusted samples."""
+        return self.root / "seeds"
+
+    @property
+    def local(self) -> Path:
+        """State of this machine only (ignored by git): locations, locks, Prefect's home."""
+        return self.root / ".asd"
+
+    @property
+    def locations(self) -> Path:
+        """Where this machine finds each source."""
+        return self.local / "sources.yaml"
+
+    @property
+    def run_lock(self) -> Path:
+        return self.local / "run.lock"
+
+    def step_lock(self, name: str) -> Path:
+        return self.local / "locks" / f"{name}.lock"
+
+    @property
+    def pixel_cache(self) -> Path:
+        """Decoded pixels, named by content (derived; may be deleted at any time)."""
+        return self.root / ".cache" / "pixels"
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / ".cache" / "downloads"
+
+    @property
+    def scratch(self) -> Path:
+        """Checkpoints in mid-stage, by fingerprint."""
+        return self.root / ".scratch"
+
+    @property
+    def plugins(self) -> Path:
+        """A workspace's own plug-ins, one folder per kind."""
+        return self.root / "plugins"
+
+    # -- data, all tracked by DVC -------------------------------------------------------
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def fetched(self, dataset: str, split: str) -> Path:
+        return self.data / "fetched" / dataset / split
+
+    def prepared(self, dataset: str, attack: str) -> Path:
+        return self.data / "prepared" / dataset / attack
+
+    def poisoned(self, dataset: str, attack: str, part: str) -> Path:
+        """`train` (overlay), `test` (triggered test images) or `probe` (unlabelled mixture)."""
+        return self.data / "poisoned" / dataset / attack / part
+
+    def truth(self, dataset: str, attack: str) -> Path:
+        """What we planted; only poison writes it, only evaluate, audit and oracle seeds read it."""
+        return self.data / "truth" / dataset / f"{attack}.parquet"
+
+    def probe_truth(self, dataset: str, attack: str) -> Path:
+        """Which test image each opaque probe key stands for, and whether it is triggered."""
+        return self.data / "truth" / dataset / f"{attack}.probe.parquet"
+
+    def seed_set(self, dataset: str, attack: str, trial: int) -> Path:
+        return self.data / "seeds" / dataset / attack / str(trial)
+
+    def run(self, cell: Cell) -> Path:
+        return self.data / "runs" / cell.dataset / cell.attack / cell.defense / str(cell.trial)
+
+    def stage(self, cell: Cell, stage: int) -> Path:
+        return self.run(cell) / f"stage{stage}"
+
+    def timing(self, cell: Cell, stage: int) -> Path:
+        """Seconds and peak memory of a stage; no step depends on it."""
+        return self.run(cell) / "timing" / f"stage{stage}.json"
+
+    def metrics(self, cell: Cell) -> Path:
+        return self.run(cell) / "evaluation" / "metrics.json"
+
+    def curves(self, cell: Cell) -> Path:
+        """Accuracy and attack success per epoch, from the probe predictions."""
+        return self.run(cell) / "evaluation" / "curves.parquet"
+
+    def audit_samples(self, cell: Cell) -> Path:
+        return self.run(cell) / "audit" / "samples.parquet"
+
+    def audit_pools(self, cell: Cell) -> Path:
+        return self.run(cell) / "audit" / "pools.json"
+
+    def audit_report(self, cell: Cell) -> Path:
+        return self.run(cell) / "audit" / "report.html"

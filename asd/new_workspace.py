@@ -1,0 +1,138 @@
+"""Making a workspace: params, pipeline, DVC's settings; safe to run again when it was cut short."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from asd.errors import ParamsError, nearest
+from asd.layout import Layout
+from asd.readiness import TEMPLATE, make_ready
+from asd.store import atomic_file, disk_errors
+
+PRESETS = TEMPLATE.parent
+_FILES = {
+    "dvc.yaml": "dvc.yaml",
+    "dvc_gitignore": ".dvc/.gitignore",
+    "gitignore": ".gitignore",
+    "dvcignore": ".dvcignore",
+    "seeds_readme.md": "seeds/README.md",
+}
+"""Template file -> its place in a workspace."""
+
+
+@dataclass(frozen=True)
+class NewWorkspace:
+    """What `create` made."""
+
+    root: Path
+    in_git: bool
+    written: tuple[str, ...]
+
+
+def presets() -> list[str]:
+    """Names of the presets, sorted."""
+    return sorted(file.stem for file in PRESETS.glob("*.yaml"))
+
+
+def create(folder: Path, preset: str, *, git: bool = False) -> NewWorkspace:
+    """Make `folder` a workspace with the params of `preset`; never commits and never stages.
+
+    A file that is there already stays as it is; so a second run mends a first one that was
+    killed, and an existing repository keeps its `.gitignore` (missing lines are added).
+
+    Args:
+        git: make a git repository of its own there, unless the folder lies in one.
+
+    Raises:
+        ParamsError: unknown preset, or the folder has other params or another pipeline.
+        DiskError: the folder may not be written to.
+    """
+    if preset not in presets():
+        raise ParamsError(
+            f"no preset {preset!r}{nearest(preset, presets())} (presets: {', '.join(presets())})"
+        )
+    root = folder.resolve()
+    _refuse_another(root, preset)
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+    if git and not _in_git(root):
+        _start_git(root)
+    in_git = _in_git(root)
+    written = [place for name, place in _FILES.items() if _place(TEMPLATE / name, root / place)]
+    if not (root / ".dvc" / "config").exists():
+        _write(root / ".dvc" / "config", _dvc_config(in_git))
+        written.append(".dvc/config")
+    # params.yaml comes last of the copies: a folder that has one has all the rest
+    written += ["params.yaml"] if _place(PRESETS / f"{preset}.yaml", root / "params.yaml") else []
+    make_ready(root)
+    return NewWorkspace(root, in_git, tuple(sorted(written)))
+
+
+def _refuse_another(root: Path, preset: str) -> None:
+    if root.exists() and not root.is_dir():
+        raise ParamsError(f"{root} is a file; give a folder")
+    layout = Layout(root)
+    wanted = {layout.pipeline: TEMPLATE / "dvc.yaml", layout.params: PRESETS / f"{preset}.yaml"}
+    for file, template in wanted.items():
+        if file.exists() and file.read_bytes() != template.read_bytes():
+            raise ParamsError(f"{root} has another {file.name} already; give an empty or a new folder")
+
+
+def _place(template: Path, target: Path) -> bool:
+    """Copy a template file; of `.gitignore` and `.dvcignore` add the missing lines. True if written."""
+    text = template.read_text()
+    if target.exists():
+        if target.name not in (".gitignore", ".dvcignore"):
+            return False
+        before = target.read_text()
+        missing = [line for line in text.splitlines() if line and line not in before.splitlines()]
+        if not missing:
+            return False
+        text = before + ("" if before.endswith("\n") or not before else "\n") + "\n".join(missing) + "\n"
+    _write(target, text)
+    return True
+
+
+def _write(target: Path, text: str) -> None:
+    with atomic_file(target) as temporary:
+        temporary.write_text(text)
+
+
+# -- git and DVC -----------------------------------------------------------------------------
+
+
+def _dvc_config(in_git: bool) -> str:
+    """DVC's settings. These two files in `.dvc` are all that a fresh clone has, too.
+
+    `dvc init` is not called: it would stage files in the user's repository and leave half a
+    `.dvc` when it is killed, which it then refuses to mend.
+    """
+    text = (TEMPLATE / "dvc_config").read_text()
+    return text if in_git else text + "    no_scm = true\n"
+
+
+def _in_git(folder: Path) -> bool:
+    """Whether the folder lies in a git work tree that does not ignore it."""
+    if _git(folder, "rev-parse", "--is-inside-work-tree") != (0, "true"):
+        return False
+    return _git(folder, "check-ignore", "-q", str(folder / ".dvc"))[0] != 0
+
+
+def _git(folder: Path, *words: str) -> tuple[int, str]:
+    if shutil.which("git") is None:
+        return 127, ""
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.strip()
+
+
+def _start_git(folder: Path) -> None:
+    if shutil.which("git") is None:
+        raise ParamsError("git is not installed; leave --git out, or install git")
+    done = subprocess.run(
+        ["git", "-C", str(folder), "init", "-q"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ParamsError(f"`git init` in {folder} failed: {done.stderr.strip().splitlines()[-1:]}")

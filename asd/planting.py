@@ -1,0 +1,187 @@
+"""Planting an attack: which samples to poison, their stamped images, the probe set.
+
+Only the pixels of samples that an attack changes are read, so the work on the training set
+grows with the number of poisoned samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd import rng
+from asd.attacks import Attack
+from asd.errors import ParamsError
+from asd.truth import POISONED, PoisonTruth, ProbeTruth
+from asd.types import DataView, Images, Labels, Sample, SampleIndex
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = NDArray[np.int64]
+
+PROBE_LIMIT = 1000
+"""Most clean and most triggered test images in a probe set."""
+
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An attack ready to plant.
+
+    Attributes:
+        name: the variant's name, for messages.
+        attack: the plug-in.
+        params: its checked params.
+        poison_seed: from which every draw is derived.
+        artifacts: what its `prepare` made.
+    """
+
+    name: str
+    attack: Attack
+    params: Any
+    poison_seed: int
+    artifacts: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def check_labels(self, class_names: tuple[str, ...]) -> None:
+        """Refuse a target label that the data set does not have.
+
+        Raises:
+            ParamsError: names the label and the number of classes.
+        """
+        count = len(class_names)
+        wanted = self.attack.relabel(np.arange(count), self.params)
+        if int(wanted.max()) >= count:
+            raise ParamsError(
+                f"attacks.{self.name}: target label {int(wanted.max())} is outside the {count} classes "
+                f"(0 is {class_names[0]!r} to {count - 1} is {class_names[-1]!r})"
+            )
+
+    def planted_labels(self, labels: Labels) -> Labels:
+        """Labels of poisoned training samples that had `labels` before."""
+        return self.attack.relabel(labels, self.params) if self.attack.changes_labels else labels
+
+    def stamp(self, view: DataView, rows: Rows, part: str) -> Iterator[tuple[int, Images]]:
+        """(row, stamped image of shape (C, H, W)) for each of `rows`; equal each time it is called."""
+        if not len(rows):
+            return
+        import torch
+
+        generator = rng.torch_generator(self.poison_seed, "poison", "stamp", part)
+        for start in range(0, len(rows), _BATCH):
+            some = rows[start : start + _BATCH]
+            images = torch.from_numpy(np.ascontiguousarray(view.images[some]))
+            keys = [view.index.keys[row] for row in some]
+            stamped = self.attack.stamp(images, keys, self.artifacts, self.params, generator)
+            yield from zip(some.tolist(), stamped.numpy(), strict=True)
+
+
+def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
+    """Rows of the training samples to poison, ascending.
+
+    Drawn among the samples whose label the attack changes, or, for a clean-label attack,
+    among those that have the wanted label already.
+
+    Args:
+        trigger: `params.count` is `exact` (floor(poison_fraction * N) samples, N being the
+            whole training set) or `bernoulli` (each eligible sample with that probability).
+        labels: labels as given, shape (N,).
+
+    Raises:
+        ParamsError: more samples are asked for than there are.
+    """
+    params = trigger.params
+    if params.poison_fraction == 0:
+        return np.empty(0, dtype=np.int64)
+    is_changed = trigger.attack.relabel(labels, params) != labels
+    eligible = np.flatnonzero(is_changed == trigger.attack.changes_labels)
+    generator = rng.numpy_generator(trigger.poison_seed, "poison", "select")
+    if params.count == "bernoulli":
+        drawn: Rows = eligible[generator.random(len(eligible)) < params.poison_fraction]
+        return drawn
+    # A fraction of the decimal number as written: 0.29 of 100 is 29, in binary it is 28.
+    wanted = int(Fraction(str(params.poison_fraction)) * len(labels))
+    if wanted > len(eligible):
+        kind = "outside" if trigger.attack.changes_labels else "of"
+        raise ParamsError(
+            f"attacks.{trigger.name}: poison_fraction {params.poison_fraction} asks for {wanted} of the "
+            f"{len(labels)} samples, but only {len(eligible)} are {kind} the target class"
+        )
+    return np.sort(generator.permutation(eligible)[:wanted])
+
+
+def poisoned_samples(trigger: Trigger, train: DataView, rows: Rows) -> Iterator[Sample]:
+    """The changed training samples, in manifest order; key and source stay."""
+    labels = trigger.planted_labels(train.labels[rows])
+    for (row, image), label in zip(trigger.stamp(train, rows, "train"), labels.tolist(), strict=True):
+        yield Sample(train.index.keys[row], image, label, train.index.sources[row])
+
+
+def truth_of(trigger: Trigger, index: SampleIndex, rows: Rows) -> PoisonTruth:
+    """What `poisoned_samples` plants."""
+    keys = tuple(index.keys[row] for row in rows)
+    return PoisonTruth(keys, (POISONED,) * len(keys), index.labels[rows])
+
+
+def triggered_samples(trigger: Trigger, test: DataView) -> Iterator[Sample]:
+    """Test images with the trigger in, only those that count for attack success, wanted labels."""
+    rows = triggered_rows(trigger, test)
+    labels = trigger.attack.relabel(test.labels[rows], trigger.params)
+    for (row, image), label in zip(trigger.stamp(test, rows, "test"), labels.tolist(), strict=True):
+        yield Sample(test.index.keys[row], image, label, test.index.sources[row])
+
+
+def triggered_rows(trigger: Trigger, test: DataView) -> Rows:
+    """Rows of the test images that count for attack success, ascending."""
+    return np.flatnonzero(trigger.attack.counts_for_asr(test.labels, trigger.params))
+
+
+@dataclass(frozen=True)
+class ProbeImage:
+    """One image of the probe set: the row of its test image, and whether it is triggered."""
+
+    row: int
+    is_triggered: bool
+
+
+def draw_probe(trigger: Trigger, test: DataView, limit: int = PROBE_LIMIT) -> tuple[ProbeImage, ...]:
+    """At most `limit` clean and `limit` triggered test images, in probe order."""
+    generator = rng.numpy_generator(trigger.poison_seed, "poison", "probe")
+    clean = generator.permutation(len(test))[:limit]
+    triggered = generator.permutation(triggered_rows(trigger, test))[:limit]
+    both = [ProbeImage(row, False) for row in clean.tolist()]
+    both += [ProbeImage(row, True) for row in triggered.tolist()]
+    return tuple(both[i] for i in generator.permutation(len(both)))
+
+
+def probe_samples(trigger: Trigger, test: DataView, probe: tuple[ProbeImage, ...]) -> Iterator[Sample]:
+    """The probe set: keys `p000000`, `p000001`..., nothing that tells label or trigger."""
+    wanted = {image.row for image in probe if image.is_triggered}
+    # All are stamped again, as for the test part, so that both parts hold equal images.
+    every = trigger.stamp(test, triggered_rows(trigger, test), "test") if wanted else ()
+    stamped = {row: image for row, image in every if row in wanted}
+    for number, image in enumerate(probe):
+        pixels = stamped[image.row] if image.is_triggered else test.images[image.row]
+        yield Sample(probe_key(number), np.asarray(pixels), 0, "probe")
+
+
+def probe_truth_of(test: DataView, probe: tuple[ProbeImage, ...]) -> ProbeTruth:
+    """What `probe_samples` hides."""
+    rows = np.array([image.row for image in probe], dtype=np.int64)
+    return ProbeTruth(
+        keys=tuple(probe_key(number) for number in range(len(probe))),
+        test_keys=tuple(test.index.keys[row] for row in rows),
+        triggered=np.array([image.is_triggered for image in probe], dtype=np.bool_),
+        labels=test.labels[rows],
+    )
+
+
+def probe_key(number: int) -> str:
+    """Key of the probe image at this place."""
+    return f"p{number:06d}"

@@ -1,0 +1,39 @@
+"""One `asd run` at a time in a workspace."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from asd.errors import BusyError
+from asd.layout import Layout
+from asd.store import disk_errors
+
+
+@contextlib.contextmanager
+def hold_workspace(layout: Layout) -> Iterator[None]:
+    """Hold the workspace; the system frees it when the process ends, however it ends.
+
+    Raises:
+        BusyError: another run holds it; names its process id.
+        DiskError: the workspace may not be written to.
+    """
+    with disk_errors(layout.run_lock):
+        layout.run_lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = layout.run_lock.open("a+")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            raise BusyError(
+                f"another asd run (pid {holder}) works in this workspace: {layout.root}"
+            ) from None
+        stream.seek(0)
+        stream.truncate()
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield

@@ -1,0 +1,67 @@
+"""Plain USTAR archives of regular files: written without clock or owner, scanned strictly."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+
+from asd.errors import DataError
+
+_BLOCK = 512
+TRAILER = bytes(2 * _BLOCK)
+_MAGIC = b"ustar\x0000"
+_REGULAR = (b"0", b"\x00")
+_KINDS = {b"1": "hard link", b"2": "symbolic link", b"5": "folder", b"x": "pax header", b"g": "pax header"}
+
+
+def member(name: str, data: bytes) -> bytes:
+    """Header and padded data of one regular file: mode 644, no owner, time 0."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % _BLOCK)
+
+
+def scan(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    """Name and data of each member, in the order of the archive.
+
+    Raises:
+        DataError: a member is not a regular file, a checksum or size is wrong, or the trailer
+            of two empty blocks is missing (so a cut at a member boundary is noticed).
+    """
+    at = 0
+    while True:
+        header = archive[at : at + _BLOCK]
+        if len(header) < _BLOCK:
+            raise DataError(f"{where}: cut short at byte {at}; the archive's end is missing")
+        if header == bytes(_BLOCK):
+            break
+        name, size = _read_header(header, f"{where}: member at byte {at}")
+        start, at = at + _BLOCK, at + _BLOCK + size + -size % _BLOCK
+        if at > len(archive):
+            raise DataError(f"{where}: cut short inside member {name!r}")
+        yield name, archive[start : start + size]
+    rest = archive[at:]
+    if len(rest) < len(TRAILER) or rest.count(0) != len(rest):
+        raise DataError(f"{where}: wanted nothing but empty blocks after byte {at}, the end of its members")
+
+
+def _read_header(header: bytes, where: str) -> tuple[str, int]:
+    kind = header[156:157]
+    if kind not in _REGULAR:
+        raise DataError(f"{where} is a {_KINDS.get(kind, f'type {kind!r}')}, wanted regular files only")
+    if header[257:265] != _MAGIC or header[345] != 0:
+        raise DataError(f"{where} is not a plain USTAR header")
+    # The checksum is taken with its own eight bytes as blanks.
+    if _octal(header[148:156], where) != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+        raise DataError(f"{where} has a wrong checksum")
+    raw = header[:100].rstrip(b"\x00")
+    if not raw.isascii() or b"\x00" in raw:
+        raise DataError(f"{where} has a bad name {raw!r}")
+    return raw.decode("ascii"), _octal(header[124:136], where)
+
+
+def _octal(field: bytes, where: str) -> int:
+    digits = field.rstrip(b"\x00 ")
+    if not digits or digits.strip(b"01234567"):
+        raise DataError(f"{where} has a bad number {field!r}")
+    return int(digits, 8)

@@ -1,0 +1,196 @@
+"""Where a data set comes from.
+
+In git: `sources/<dataset>.json`, the hash of the content and nothing else, on which `fetch`
+depends. Of this machine only: the location, in `.asd/sources.yaml` or in the environment
+variable `ASD_SOURCE_<DATASET>`, which wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from asd import store
+from asd.errors import DataError, ParamsError
+from asd.layout import Layout
+from asd.params import NAME_PATTERN
+
+SEEDS = "seeds"  # not a data set: trusted seed images outside the training set
+_EMBEDDED = {"content_sha256": None, "kind": "embedded"}
+_KINDS = ("folder", "file", "url", "embedded")
+
+
+def set_source(
+    layout: Layout, dataset: str, location: str | Path, sha256: str | None = None
+) -> dict[str, Any]:
+    """Write the pointer and the location of `dataset`; returns the pointer.
+
+    Args:
+        location: a folder, a file or an http(s) address; relative paths count from here.
+        sha256: the declared hash (hex) of what an address gives.
+
+    Raises:
+        ParamsError: a bad name or hash, or there is nothing at the location.
+    """
+    if not re.fullmatch(NAME_PATTERN, dataset):
+        raise ParamsError(f"bad data set name {dataset!r}: wanted lower-case letters, digits and '_'")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ParamsError(f"bad SHA-256 {sha256!r}: wanted 64 lower-case hex digits")
+    place = _place(str(location))
+    if isinstance(place, Path) and not place.exists():
+        raise ParamsError(f"source {place} of data set {dataset} does not exist")
+    pointer = describe(place)
+    if isinstance(place, str):
+        pointer["content_sha256"] = sha256
+    elif sha256 not in (None, pointer["content_sha256"]):
+        raise ParamsError(f"{place} has SHA-256 {pointer['content_sha256']}, not the declared {sha256}")
+    locations = _read_locations(layout)
+    locations[dataset] = str(place)
+    with store.atomic_file(layout.locations) as temporary:
+        temporary.write_text(yaml.safe_dump(locations, sort_keys=True))
+    store.write_json(layout.source(dataset), pointer)
+    return pointer
+
+
+def resolve_source(layout: Layout, dataset: str) -> Path | str | None:
+    """Where this machine finds `dataset`: a path, an address, or None if nobody has said.
+
+    Raises:
+        ParamsError: the path does not exist.
+    """
+    variable = f"ASD_SOURCE_{dataset.upper()}"
+    said = os.environ.get(variable)
+    location = said or _read_locations(layout).get(dataset)
+    if location is None:
+        return None
+    place = _place(location)
+    if isinstance(place, Path) and not place.exists():
+        by = variable if said else str(layout.locations)
+        raise ParamsError(
+            f"source {place} of data set {dataset} does not exist (from {by}); "
+            f"`asd source set {dataset} PATH` sets another"
+        )
+    return place
+
+
+def check_source(layout: Layout, dataset: str) -> Path | str | None:
+    """Like `resolve_source`, and the content is what the pointer in git says.
+
+    Raises:
+        DataError: the content differs from the pointer, or the pointer is missing or damaged.
+        ParamsError: the path does not exist, or the pointer names content that this machine lacks.
+    """
+    place = resolve_source(layout, dataset)
+    path = layout.source(dataset)
+    pointer = read_pointer(layout, dataset)
+    if place is None:
+        if pointer["kind"] != "embedded":
+            raise ParamsError(
+                f"this machine does not know where data set {dataset} lies: `asd source set {dataset} PATH` "
+                f"or ASD_SOURCE_{dataset.upper()}"
+            )
+        return None
+    found = describe(place)
+    if found["kind"] != pointer["kind"]:
+        raise DataError(
+            f"{place} is a {found['kind']}, but {path} was made for kind {pointer['kind']!r}; "
+            f"renew it with `asd source set {dataset} {place}`"
+        )
+    if found["kind"] != "url" and found["content_sha256"] != pointer["content_sha256"]:
+        raise DataError(
+            f"the content of {place} is not what {path} says (got {found['content_sha256'][:12]}, "
+            f"wanted {str(pointer['content_sha256'])[:12]}); if the change is meant, "
+            f"`asd source set {dataset} {place}`"
+        )
+    return place
+
+
+def ensure_pointer(layout: Layout, dataset: str) -> dict[str, Any]:
+    """The pointer of `dataset`, written as `embedded` if there is none yet."""
+    if not layout.source(dataset).exists():
+        store.write_json(layout.source(dataset), _EMBEDDED)
+    return read_pointer(layout, dataset)
+
+
+def read_pointer(layout: Layout, dataset: str) -> dict[str, Any]:
+    """The pointer of `dataset` in git: `content_sha256` (hex or None) and `kind`; none is `embedded`.
+
+    Raises:
+        DataError: the file is not a pointer.
+    """
+    path = layout.source(dataset)
+    pointer = store.read_json(path) if path.exists() else dict(_EMBEDDED)
+    if not isinstance(pointer, dict) or set(pointer) != set(_EMBEDDED) or pointer["kind"] not in _KINDS:
+        raise DataError(f"{path}: wanted content_sha256 and a kind of {', '.join(_KINDS)}")
+    return pointer
+
+
+def describe(place: Path | str) -> dict[str, Any]:
+    """The pointer for what lies at `place` now; an address gives no hash.
+
+    Raises:
+        DataError: a folder is empty, or holds what cannot be read or a link to a folder.
+    """
+    if isinstance(place, str):
+        return {"content_sha256": None, "kind": "url"}
+    try:
+        if place.is_file():
+            return {"content_sha256": store.file_sha256(place), "kind": "file"}
+        digest = hashlib.sha256()
+        files = list(source_files(place))
+        for file in files:
+            digest.update(f"{file.relative_to(place).as_posix()}\0{store.file_sha256(file)}\n".encode())
+    except OSError as error:
+        raise DataError(f"cannot read source {error.filename or place}: {error.strerror}") from error
+    if not files:
+        raise DataError(f"source folder {place} is empty")
+    return {"content_sha256": digest.hexdigest(), "kind": "folder"}
+
+
+def source_files(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, sorted by relative name; names that start with a dot do not count.
+
+    Raises:
+        DataError: a link to a folder (it would be followed for ever, or left out in silence).
+    """
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if (Path(root) / name).is_symlink():
+                raise DataError(f"{Path(root) / name} is a link to a folder; put the folder itself there")
+        found.extend(Path(root) / name for name in files if not name.startswith("."))
+    yield from sorted(found, key=lambda file: file.relative_to(folder).as_posix())
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _place(location: str) -> Path | str:
+    scheme = urlsplit(location).scheme
+    if scheme in ("http", "https"):
+        return location
+    if "://" in location:
+        raise ParamsError(f"source {location!r}: wanted a path or an http(s) address")
+    return Path(location).expanduser().absolute()
+
+
+def _read_locations(layout: Layout) -> dict[str, str]:
+    path = layout.locations
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not valid YAML; delete it and set the sources again") from error
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise ParamsError(f"{path}: wanted `data set: location` lines; delete it and set the sources again")
+    return found

@@ -1,0 +1,113 @@
+"""audit: who was in the clean pool, when and why, as a table, figures and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asd import store
+from asd.audit.ledger import sample_table
+from asd.audit.purity import pool_figures
+from asd.audit.record import STAGES, RunRecord, join_stages, truth_masks
+from asd.audit.report import ReportInput, SeedNote, render_report
+from asd.layout import Cell, Layout
+from asd.params import Workspace
+from asd.pools.history import read_history
+from asd.progress import Reporter
+from asd.seed_set import NOTES, SeedSet, read_seed_set
+from asd.shards.read import open_view
+from asd.shards.verify import unchanged
+from asd.steps import StepItem
+from asd.truth import read_truth
+from asd.types import DataView
+
+_KINDS = ("dataset", "attack", "defense")
+
+
+def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
+    """Write `samples.parquet`, `pools.json` and `report.html` of one cell."""
+    layout, cell = workspace.layout, item.cell
+    with unchanged(*_inputs(layout, cell)):
+        seeds = read_seed_set(layout.seed_set(cell.dataset, cell.attack, cell.trial))
+        view = open_view(
+            layout.fetched(cell.dataset, "train"),
+            overlay=layout.poisoned(cell.dataset, cell.attack, "train"),
+            extra=seeds.extra,
+            pixel_cache=layout.pixel_cache,
+        )
+        used = _seeds_used(workspace, cell, seeds)
+        record = _read_record(layout, cell, view, used)
+        note = SeedNote(seeds.origin, NOTES[seeds.origin], len(used)) if used else None
+        pools = pool_figures(record)
+        page = render_report(_report_input(workspace, cell, record, view, pools, note))
+    store.write_parquet(layout.audit_samples(cell), sample_table(record))
+    store.write_json(layout.audit_pools(cell), pools)
+    with store.atomic_file(layout.audit_report(cell)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    final = pools["final"]
+    poisoned = "" if final["poisoned"] is None else f", {final['poisoned']} of them poisoned"
+    reporter.say(f"{final['size']} of {len(record)} samples in the final clean pool{poisoned}")
+    reporter.say(f"report: {layout.audit_report(cell)}")
+
+
+def _inputs(layout: Layout, cell: Cell) -> list[Path]:
+    return [
+        layout.fetched(cell.dataset, "train"),
+        layout.poisoned(cell.dataset, cell.attack, "train"),
+        layout.truth(cell.dataset, cell.attack),
+        layout.seed_set(cell.dataset, cell.attack, cell.trial),
+        *(layout.stage(cell, stage) for stage in STAGES),
+        layout.metrics(cell),
+        layout.curves(cell),
+    ]
+
+
+def _report_input(
+    workspace: Workspace,
+    cell: Cell,
+    record: RunRecord,
+    view: DataView,
+    pools: dict[str, Any],
+    seeds: SeedNote | None,
+) -> ReportInput:
+    layout = workspace.layout
+    return ReportInput(
+        cell=cell,
+        plugins={kind: workspace.plugin_name(f"{kind}s", getattr(cell, kind)) for kind in _KINDS},
+        record=record,
+        images=view.images,
+        metrics=store.read_json(layout.metrics(cell)),
+        pools=pools,
+        curves=store.read_parquet(layout.curves(cell)),
+        timings=[_timing(layout, cell, stage) for stage in STAGES],
+        seeds=seeds,
+    )
+
+
+def _read_record(layout: Layout, cell: Cell, view: DataView, used: frozenset[str]) -> RunRecord:
+    histories = [read_history(layout.stage(cell, stage) / "history.parquet") for stage in STAGES]
+    epochs, final = join_stages(histories, len(view))
+    truth = read_truth(layout.truth(cell.dataset, cell.attack))
+    return RunRecord(
+        index=view.index,
+        class_names=view.class_names,
+        trusted=view.trusted,
+        epochs=epochs,
+        final=final,
+        seeds=np.array([key in used for key in view.index.keys], dtype=np.bool_),
+        truth=truth_masks(truth, view.index, trusted=view.trusted),
+    )
+
+
+def _seeds_used(workspace: Workspace, cell: Cell, seeds: SeedSet) -> frozenset[str]:
+    """Keys that the defense was given: the first w of every class; none if it takes no seeds."""
+    defense = workspace.variant("defenses", cell.defense)
+    per_class = defense.module.seeds_per_class(defense.params)
+    return frozenset(seeds.first(per_class)) if per_class else frozenset()
+
+
+def _timing(layout: Layout, cell: Cell, stage: int) -> dict[str, Any] | None:
+    path = layout.timing(cell, stage)
+    return dict(store.read_json(path)) if path.exists() else None

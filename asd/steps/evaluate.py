@@ -1,0 +1,58 @@
+"""evaluate: accuracy and attack success of stage 3's classifier, and both per epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from asd import evaluation, store
+from asd.layout import Cell
+from asd.params import Workspace
+from asd.progress import Reporter
+from asd.shards.manifest import read_index, read_manifest
+from asd.shards.read import open_view
+from asd.shards.verify import unchanged
+from asd.steps import StepItem
+from asd.truth import read_probe_truth
+
+
+def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
+    """Write `metrics.json` and `curves.parquet` of one cell."""
+    layout, cell = workspace.layout, item.cell
+    stages = [layout.stage(cell, stage) for stage in (1, 2, 3)]
+    test = layout.fetched(cell.dataset, "test")
+    triggered = layout.poisoned(cell.dataset, cell.attack, "test")
+    probe = layout.probe_truth(cell.dataset, cell.attack)
+    with unchanged(test, triggered, probe, *stages):
+        metrics = _metrics(workspace, cell, test, triggered)
+        curves = _curves(stages, probe, triggered)
+    store.write_json(layout.metrics(cell), metrics)
+    store.write_parquet(layout.curves(cell), curves)
+    asr = "" if metrics["asr"] is None else f", attack success {metrics['asr']:.1%} of {metrics['n_asr']}"
+    reporter.say(f"accuracy {metrics['acc']:.1%} of {metrics['n_acc']}{asr}")
+
+
+def _metrics(workspace: Workspace, cell: Cell, test: Path, triggered: Path) -> dict[str, Any]:
+    from asd.training.classifier import load_classifier
+
+    cache = workspace.layout.pixel_cache
+    has_attack = read_manifest(triggered).count > 0
+    return evaluation.evaluate(
+        cell,
+        load_classifier(workspace.layout.stage(cell, 3), workspace.layout.plugins),
+        open_view(test, pixel_cache=cache),
+        open_view(triggered, pixel_cache=cache) if has_attack else None,
+    )
+
+
+def _curves(stages: list[Path], probe: Path, triggered: Path) -> pa.Table:
+    truth = read_probe_truth(probe)
+    epochs = [
+        epoch
+        for stage in stages
+        for epoch in evaluation.read_predictions(stage / "predictions.parquet", len(truth.keys))
+    ]
+    index = read_index(triggered)
+    return evaluation.curves(epochs, truth, dict(zip(index.keys, index.labels.tolist(), strict=True)))

@@ -1,0 +1,76 @@
+"""fetch: a data set's train and test images, as published, become two folders of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from asd import store
+from asd.datasets._base import SPLITS, LoadedSplit
+from asd.datasets._obtain import obtain
+from asd.errors import DataError
+from asd.params import Workspace
+from asd.progress import Reporter
+from asd.shards.write import check_space, write_shards
+from asd.steps import StepItem
+from asd.types import Sample
+
+
+def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
+    """Read the source of `item.dataset`, write `data/fetched/<dataset>/{train,test}`.
+
+    Raises:
+        ParamsError: no source where one is needed.
+        DataError: a broken image, no test split, or a source that differs from its pointer.
+    """
+    layout = workspace.layout
+    variant = workspace.variant("datasets", item.dataset)
+    source = obtain(layout, variant, reporter)
+    train, test = (variant.module.load(variant.params, split, source, reporter) for split in SPLITS)
+    _check_alike(item.dataset, train, test)
+    check_space(layout.fetched(item.dataset, "train"), train.count + test.count, train.image_shape)
+    progress = _Progress(reporter, train.count + test.count)
+    # Both are whole before the first gets its name, so a kill leaves no new train beside an old test.
+    with (
+        store.atomic_directory(layout.fetched(item.dataset, "train")) as train_folder,
+        store.atomic_directory(layout.fetched(item.dataset, "test")) as test_folder,
+    ):
+        _write(train_folder, train, item.dataset, "train", progress)
+        _write(test_folder, test, item.dataset, "test", progress)
+        obtain(layout, variant, reporter)  # the source is still what its pointer says
+
+
+def _check_alike(dataset: str, train: LoadedSplit, test: LoadedSplit) -> None:
+    for field in ("class_names", "image_shape"):
+        got, wanted = getattr(test, field), getattr(train, field)
+        if got != wanted:
+            raise DataError(f"{dataset}: the test split has {field} {got}, the training split {wanted}")
+
+
+def _write(folder: Path, loaded: LoadedSplit, name: str, split: str, progress: _Progress) -> None:
+    manifest = write_shards(
+        folder,
+        progress.over(loaded.samples),
+        name=name,
+        split=split,
+        class_names=loaded.class_names,
+        image_shape=loaded.image_shape,
+        trusted=loaded.trusted,
+    )
+    if manifest.count != loaded.count:
+        raise DataError(f"{name}: wanted {loaded.count} {split} images, got {manifest.count}")
+
+
+class _Progress:
+    """A line at every tenth of both splits together."""
+
+    def __init__(self, reporter: Reporter, total: int) -> None:
+        self._reporter, self._total, self._done = reporter, total, 0
+
+    def over(self, samples: Iterator[Sample]) -> Iterator[Sample]:
+        """Pass the samples on and count them."""
+        for sample in samples:
+            yield sample
+            self._done += 1
+            if self._done % max(1, self._total // 10) == 0:
+                self._reporter.progress(self._done, self._total, "images")

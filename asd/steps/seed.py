@@ -1,0 +1,85 @@
+"""Step `seed`: which samples are trusted, ranked per class. Oracle seeds alone read the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from asd import seed_drawing, seed_set, store
+from asd.errors import ParamsError
+from asd.layout import Layout
+from asd.params import Workspace
+from asd.progress import Reporter
+from asd.seed_images import load_seed_images
+from asd.seed_set import SeedSet
+from asd.shards.manifest import Manifest, read_index, read_manifest
+from asd.shards.read import open_view
+from asd.shards.verify import unchanged
+from asd.shards.write import write_shards
+from asd.sources import SEEDS, check_source
+from asd.steps import StepItem
+from asd.truth import read_truth
+from asd.types import SampleIndex
+
+NOT_TRUSTED = "oracle seeds need known-clean data; use keys or folder"
+
+
+def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
+    """Write `ranked.parquet`, `seed_set.json` and, in folder mode, the shards `extra`."""
+    layout, attack, trial = workspace.layout, item.attack_name, item.trial_number
+    base = layout.fetched(item.dataset, "train")
+    overlay = layout.poisoned(item.dataset, attack, "train")
+    truth = layout.truth(item.dataset, attack)
+    use, random_seed = workspace.params.seeds.use, workspace.params.random_seed
+    like = read_manifest(base)
+    if use == "oracle" and not like.trusted:
+        raise ParamsError(NOT_TRUSTED)
+    inputs = (base, overlay, truth) if use == "oracle" else (base, overlay)
+    with (
+        store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
+        unchanged(*inputs),
+    ):
+        index = open_view(base, overlay=overlay, pixel_cache=layout.pixel_cache).index
+        if use == "oracle":
+            seeds = _oracle(index, truth, random_seed, trial)
+        elif use == "keys":
+            seeds = _keys(layout, index, workspace.params.seeds.keys_file)
+        else:
+            seeds = _folder(layout, index, like, folder / seed_set.EXTRA, random_seed, trial)
+        seeds.check_classes(like.class_names)
+        seed_set.write_seed_set(folder, seeds, like.class_names)
+    reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
+
+
+def _oracle(index: SampleIndex, truth: Path, random_seed: int, trial: int) -> SeedSet:
+    poisoned = read_truth(truth).poisoned_mask(index.keys)
+    return seed_drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+
+
+def _keys(layout: Layout, index: SampleIndex, keys_file: str) -> SeedSet:
+    path = layout.seeds_by_people / keys_file
+    if layout.seeds_by_people.resolve() not in path.resolve().parents:
+        raise ParamsError(f"seeds.keys_file: wanted a file below seeds/, got {keys_file!r}")
+    return seed_drawing.from_keys(index, seed_drawing.read_keys_file(path), f"seeds/{keys_file}")
+
+
+def _folder(
+    layout: Layout, index: SampleIndex, like: Manifest, extra: Path, random_seed: int, trial: int
+) -> SeedSet:
+    place = check_source(layout, SEEDS)
+    if not isinstance(place, Path):
+        raise ParamsError("seeds.use is folder, but no folder is set: `asd source set seeds PATH`")
+    extra.mkdir()
+    write_shards(
+        extra,
+        load_seed_images(place, like.class_names, like.image_shape),
+        name="seeds",
+        split="train",
+        class_names=like.class_names,
+        image_shape=like.image_shape,
+        trusted=True,
+    )
+    outside = read_index(extra)
+    seed_drawing.check_outside(outside, index)
+    return seed_drawing.from_outside(outside, random_seed, trial)

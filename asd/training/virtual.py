@@ -1,0 +1,91 @@
+"""The virtual model of the meta-split: a throw-away copy, trained shortly on all samples with labels.
+
+Source: paper section 4.2; the public code trains one epoch with a fresh Adam (Q5, Q6). A
+virtual model that did not learn ranks at random and lets poison in, so ours can be made to
+train longer, is checked, and is tried again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from asd.models._blocks import ImageClassifier
+from asd.rng import numpy_generator, torch_generator
+from asd.training.augment import draw
+from asd.training.images import ImageStore
+from asd.training.meta_params import MetaParams
+from asd.types import Labels
+
+
+@dataclass(frozen=True)
+class VirtualRun:
+    """One try: where its randomness comes from and how hard it tries."""
+
+    random_seed: int
+    epoch: int
+    attempt: int
+
+    def rate(self, params: MetaParams) -> float:
+        return params.lr * params.retry_lr**self.attempt
+
+    def steps(self, params: MetaParams, sample_count: int) -> int:
+        """Optimiser steps: `epochs` passes, at least `min_steps`, more at a retry."""
+        per_pass = -(-sample_count // params.batch)
+        return int(max(params.epochs * per_pass, params.min_steps) * params.retry_steps**self.attempt)
+
+
+def train_virtual(
+    model: ImageClassifier,
+    store: ImageStore,
+    labels: Labels,
+    params: MetaParams,
+    run: VirtualRun,
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> ImageClassifier:
+    """A trained copy of `model`; the model itself is left alone.
+
+    Only the last `params.layers` layers are stepped; batch norm statistics of all layers move,
+    since the copy is in training mode. Plain cross-entropy on all samples with labels as given.
+    """
+    virtual = copy.deepcopy(model)
+    virtual.train()
+    virtual.requires_grad_(False)
+    trained = [
+        p for name in virtual.last_layers(params.layers) for p in virtual.get_submodule(name).parameters()
+    ]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.Adam(trained, lr=run.rate(params), fused=True)
+    targets = torch.from_numpy(labels).to(store.device)
+    total = run.steps(params, store.count)
+    view_generator = torch_generator(run.random_seed, "virtual-views", run.epoch, run.attempt)
+    for step, index in enumerate(_passes(store.count, params.batch, total, run)):
+        if params.decay:
+            optimizer.param_groups[0]["lr"] = run.rate(params) * (1 - step / total)
+        draws = draw(len(index), store.augment, view_generator)
+        with autocast():
+            logits = virtual(store.views(index, draws))
+        loss = functional.cross_entropy(logits, targets[torch.from_numpy(index).to(store.device)])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return virtual
+
+
+def _passes(count: int, batch: int, total: int, run: VirtualRun) -> list[NDArray[np.int64]]:
+    """`total` index batches from shuffled passes; the last batch of a pass may be smaller."""
+    generator = numpy_generator(run.random_seed, "virtual-order", run.epoch, run.attempt)
+    batches: list[NDArray[np.int64]] = []
+    while len(batches) < total:
+        order = generator.permutation(count)
+        batches += [order[start : start + batch] for start in range(0, count, batch)]
+    return batches[:total]

@@ -1,0 +1,134 @@
+"""A Prefect server for one run, on a free loopback port; unless `PREFECT_API_URL` names one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from asd.errors import AsdError, ParamsError
+from asd.layout import Layout
+from asd.lifeline import PARENT
+
+STARTUP_SECONDS = 90.0
+_POLL_SECONDS = 0.1
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(int(STARTUP_SECONDS)),
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # Prefect's own one outlives a kill -9
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    "PREFECT_CLI_PROMPT": "false",
+}
+_SERVER = {
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+}
+
+
+def settings(layout: Layout, *, verbose: bool = False) -> dict[str, str]:
+    """Environment for Prefect in this workspace; what the user has set stays."""
+    quiet = {} if verbose else {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+    ours = {**_QUIET, **quiet, "PREFECT_HOME": str(layout.local / "prefect")}
+    return {key: value for key, value in ours.items() if key not in os.environ}
+
+
+class Server:
+    """A server child; `wait` until it answers, `stop` it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        home = Path(environment["PREFECT_HOME"])
+        home.mkdir(parents=True, exist_ok=True)
+        self._log = home / "server.log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows._server_child", str(self.port)],
+                env={**environment, **_SERVER, PARENT: str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait(self, seconds: float = STARTUP_SECONDS) -> None:
+        """Block until the server answers.
+
+        Raises:
+            AsdError: it ended, or did not answer in time.
+        """
+        give_up = time.monotonic() + seconds
+        while not _answers(f"{self.url}/health"):
+            code = self._process.poll()
+            if code is not None or time.monotonic() > give_up:
+                what = (
+                    f"ended with exit code {code}"
+                    if code is not None
+                    else f"did not answer in {seconds:.0f} s"
+                )
+                raise AsdError(
+                    f"the Prefect server of this run {what} (its log: {self._log}); "
+                    "`asd run --engine dvc` does the same work without it"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End the server, by force when it does not end in five seconds."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def server(layout: Layout, *, verbose: bool = False) -> Iterator[Server | None]:
+    """Set Prefect's environment and start a server; None when the user named one.
+
+    The caller imports prefect only inside, and calls `wait` before the first flow.
+
+    Raises:
+        ParamsError: the server that the user named does not answer.
+    """
+    os.environ.update(settings(layout, verbose=verbose))
+    named = os.environ.get("PREFECT_API_URL")
+    if named:
+        if not _answers(f"{named.rstrip('/')}/health"):
+            raise ParamsError(f"PREFECT_API_URL: no Prefect server answers at {named}; unset it or start one")
+        yield None
+        return
+    ours = Server(os.environ)
+    os.environ["PREFECT_API_URL"] = ours.url
+    try:
+        yield ours
+    finally:
+        ours.stop()
+        del os.environ["PREFECT_API_URL"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never by a proxy
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,199 @@
+"""The flow `defend`: one Prefect task for each stale stage, in the order that DVC's graph asks for.
+
+Prefect says when; what is stale and what is cached is DVC's alone, so Prefect's own result
+cache is off. A task watches a process and computes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, flow, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogHandler
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from asd.errors import AsdError
+from asd.layout import Cell
+from flows import _dvc, _process, _report
+from flows._cells import parse_cell
+from flows._dvc import Outcome, PlannedStage
+from flows._lines import Line
+from flows._screen import Screen, title
+
+MAX_THREADS = 64  # threads that only wait; how many stages work at once is `jobs`
+_ARTIFACT_EVERY = 5.0  # seconds
+
+
+class StageFailedError(Exception):
+    """A stage ended with a failure."""
+
+    def __init__(self, stage: str, outcome: Outcome) -> None:
+        super().__init__(f"{title(stage)}: {outcome.message}")
+        self.stage = stage
+        self.outcome = outcome
+
+
+class DefendError(AsdError):
+    """At least one stage failed; `exit_code` is that of the first."""
+
+    def __init__(self, failures: Sequence[StageFailedError], skipped: int) -> None:
+        first = f"{failures[0]}" + (f" (and {len(failures) - 1} more failed)" if len(failures) > 1 else "")
+        super().__init__(first + (f"; {skipped} stages behind it did not run" if skipped else ""))
+        self.exit_code = failures[0].outcome.code or 1
+
+
+class Work:
+    """What the tasks of one run share; no dataclass, since Prefect looks into those."""
+
+    def __init__(self, root: Path, jobs: int, screen: Screen) -> None:
+        self.root = root
+        self.screen = screen
+        self.slots = threading.Semaphore(jobs)
+
+
+def worth_retrying(_task: Task[..., object], run: TaskRun, state: State) -> bool:
+    """Whether another try may help: the stage was killed (not by us) or had to wait for dvc's lock."""
+    error = state.data
+    return isinstance(error, StageFailedError) and error.outcome.retry and not _process.stopping()
+
+
+class _ProgressArtifact:
+    """The bar of one task on the server, written at most every few seconds."""
+
+    def __init__(self, stage: str) -> None:
+        self._key = _report.slug(stage)
+        self._id: object = None
+        self._next = 0.0
+
+    def show(self, line: Line) -> None:
+        total = line.event.get("total") or 0
+        if line.kind != "progress" or not total or time.monotonic() < self._next:
+            return
+        percent = 100.0 * float(line.event.get("done", 0)) / float(total)
+        if self._id is None:
+            self._id = create_progress_artifact(
+                percent, key=self._key, description=str(line.event.get("label", ""))
+            )
+        else:
+            update_progress_artifact(self._id, percent)  # type: ignore[arg-type]
+        self._next = time.monotonic() + _ARTIFACT_EVERY
+
+
+@task(
+    task_run_name="{stage}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=[1, 5],
+    retry_condition_fn=worth_retrying,
+)
+def run_stage(stage: str, reason: str, work: Work) -> str:
+    """Bring one stage up to date and say how: done, cached."""
+    logger = get_run_logger()
+    bar = _ProgressArtifact(stage)
+
+    def on_line(line: Line) -> None:
+        work.screen.line(line, stage)
+        if line.kind in ("warning", "error", "dvc_error"):
+            logger.warning(line.text)
+        elif line.kind in ("say", "cached"):
+            logger.info(line.text)
+        bar.show(line)
+
+    with work.slots:
+        work.screen.started(stage, reason)
+        begin = time.monotonic()
+        outcome = _dvc.repro(work.root, stage, on_line)
+    if outcome.code != 0:
+        if not _process.stopping():
+            work.screen.failed(stage, outcome.message)
+        raise StageFailedError(stage, outcome)
+    word = "taken from the cache" if outcome.cached else "done"
+    work.screen.finished(stage, word, time.monotonic() - begin)
+    return word
+
+
+@flow(name="defend", persist_result=False, validate_parameters=False)
+def defend(
+    workspace: str,
+    cells: list[str],
+    jobs: int = 1,
+    plan: list[PlannedStage] | None = None,
+    verbose: bool = False,
+) -> list[str]:
+    """Bring the cells of a workspace up to date.
+
+    Args:
+        workspace: its folder.
+        cells: as `dataset/attack/defense/trial`.
+        jobs: stages that may work at the same time.
+        plan: what is stale, where that was found before the server was started.
+
+    Returns:
+        The stages that ran.
+
+    Raises:
+        DefendError: a stage failed; the other cells ran on.
+    """
+    root = Path(workspace)
+    wanted = [parse_cell(cell) for cell in cells]
+    stages = [stage for stage in plan or _dvc.stale_stages(root, wanted) if stage.stale]
+    with Screen(verbose=verbose) as screen:
+        futures: dict[str, PrefectFuture[str]] = {}
+        work = Work(root, jobs, screen)
+        try:
+            for stage in stages:  # upstream first, so that one thread can never wait for itself
+                before = [futures[name] for name in stage.upstream if name in futures]
+                futures[stage.name] = run_stage.submit(
+                    stage.name, stage.reason, work, return_state=False, wait_for=before
+                )
+            for future in futures.values():
+                future.wait()
+        except BaseException:  # Ctrl-C and cancellation reach the main thread only
+            _process.kill_all()
+            raise
+    failures = _failures(futures)
+    _report.publish(root, wanted, {failure.stage: failure.outcome.message for failure in failures})
+    if failures:
+        skipped = sum(not f.state.is_completed() for f in futures.values()) - len(failures)
+        raise DefendError(failures, skipped)
+    return list(futures)
+
+
+def _failures(futures: dict[str, PrefectFuture[str]]) -> list[StageFailedError]:
+    """Stages that failed themselves, not those that waited for one of them."""
+    found = []
+    for name, future in futures.items():
+        if future.state.is_failed() or future.state.is_crashed():
+            error = future.state.result(raise_on_failure=False)
+            if not isinstance(error, StageFailedError):
+                error = StageFailedError(name, Outcome(1, str(error) or str(future.state.message)))
+            found.append(error)
+    return found
+
+
+def run(
+    workspace: Path, cells: Sequence[Cell], jobs: int, plan: Sequence[PlannedStage], *, verbose: bool = False
+) -> None:
+    """Run the flow with `jobs` stages at once.
+
+    Raises:
+        DefendError: a stage failed.
+    """
+    stale = sum(stage.stale for stage in plan)
+    threads = 1 if jobs == 1 else min(stale, MAX_THREADS)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=threads)
+    sized = defend.with_options(task_runner=runner)  # type: ignore[arg-type]  # F is invariant in Prefect
+    try:
+        sized(str(workspace), [str(cell) for cell in cells], jobs, list(plan), verbose)
+    finally:
+        APILogHandler().flush()  # before the server goes

@@ -1,0 +1,59 @@
+"""Every command explains itself, and asking for help is cheap."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from asd.cli import app, main
+
+HEAVY = ("torch", "torchvision", "prefect", "dvc", "pandas", "pyarrow", "numpy", "pydantic", "sklearn")
+COMMANDS = {
+    ("init",): (),
+    ("run",): (),
+    ("table",): ("--json",),
+    ("list",): ("--json",),
+    ("step",): (),
+    ("lock",): ("--json",),
+    ("verify",): ("--json",),
+    ("doctor",): ("--json",),
+    ("source", "set"): (),
+}
+
+
+def test_importing_the_command_line_imports_nothing_heavy() -> None:
+    code = f"import asd.cli, json, sys; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_the_table_of_commands_in_this_test_is_whole() -> None:
+    names = {command.name for command in app.registered_commands}
+    names |= {group.name for group in app.registered_groups}
+    assert names == {words[0] for words in COMMANDS}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_has_an_example_that_starts_with_the_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Example: asd {' '.join(words)}" in text
+
+
+@pytest.mark.parametrize(("words", "options"), COMMANDS.items())
+def test_help_lists_what_the_command_promises(
+    words: tuple[str, ...], options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*words, "--help"])
+    text = capsys.readouterr().out
+    wanted = options if words == ("init",) else (*options, "--workspace")
+    assert [option for option in wanted if option not in text] == []
+
+
+def test_tracebacks_of_typer_are_off() -> None:
+    assert app.pretty_exceptions_enable is False
+    assert isinstance(app, typer.Typer)

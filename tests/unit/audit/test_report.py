@@ -1,0 +1,299 @@
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from asd.audit import suspects
+from asd.audit.histograms import BINS, histogram
+from asd.audit.pictures import SIDE, picture_uri
+from asd.audit.purity import pool_figures
+from asd.audit.report import ReportInput, SeedNote, render_report, safe_text
+from asd.layout import Cell
+from asd.pools.history import EpochRow, History
+from asd.truth import PoisonTruth
+from asd.types import SampleIndex
+
+HOSTILE = "<script>alert(1)</script>"
+METRICS = {
+    "acc": 0.975,
+    "acc_interval": [0.95, 0.99],
+    "n_acc": 360,
+    "asr": 0.0123,
+    "asr_interval": [0.004, 0.03],
+    "n_asr": 325,
+    "asr_base": 0.003,
+    "n_asr_base": 325,
+    "asr_minus_base": 0.0093,
+    "per_class_accuracy": {"cat": 0.9, "dog": 1.0},
+}
+NO_ATTACK = {**METRICS, **dict.fromkeys(k for k in METRICS if "asr" in k)}
+TIMING = {
+    "seconds": 12.25,
+    "peak_bytes": 300 * 2**20,
+    "device": "cpu",
+    "threads": 2,
+    "resumes": 1,
+    "images_per_second": 1234.5,
+}
+HANDED_ON = {**dict.fromkeys(TIMING), "seconds": 0.0, "peak_bytes": 0, "resumes": 0}
+
+
+def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING, TIMING, TIMING), defense="asd", **change):
+    n = len(record)
+    curves = pa.table(
+        {
+            "epoch": pa.array(range(1, epochs + 1), pa.int32()),
+            "acc": pa.array([0.5] * epochs, pa.float64()),
+            "asr": pa.array([None if metrics["asr"] is None else 0.1] * epochs, pa.float64()),
+            "n_acc": pa.array([20] * epochs, pa.int32()),
+            "n_asr": pa.array([15] * epochs, pa.int32()),
+        }
+    )
+    attack = "none" if metrics["asr"] is None else "badnets"
+    given = ReportInput(
+        cell=Cell("pets", attack, defense, 0),
+        plugins={"dataset": "imagefolder", "attack": attack, "defense": defense},
+        record=record,
+        images=np.full((n, 3, 8, 8), 200, dtype=np.uint8),
+        metrics=metrics,
+        pools=pool_figures(record),
+        curves=curves,
+        timings=timings,
+        seeds=SeedNote("oracle", "evaluation only: drawn with knowledge of what was planted", 1),
+    )
+    return render_report(replace(given, **change))
+
+
+class Tags(HTMLParser):
+    """Collects tags, attributes and the text outside style sheets."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text, self._style = [], [], "", False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self._style = tag == "style"
+
+    def handle_endtag(self, tag):
+        self._style = False
+
+    def handle_data(self, data):
+        if not self._style:
+            self.text += data
+
+
+def words(html):
+    return " ".join(Tags(html).text.split())
+
+
+def test_the_page_is_complete_in_itself(record):
+    found = Tags(page(record))
+    assert not {"script", "link", "iframe", "object", "base", "form"} & set(found.tags)
+    for name, value in found.attributes:
+        assert not name.startswith("on")
+        if name in ("src", "href", "xlink:href"):
+            assert value.startswith("data:image/png;base64,")
+
+
+def test_the_page_forbids_scripts_and_loads(record):
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert ("content", policy) in Tags(page(record)).attributes
+
+
+def test_a_style_reaches_nothing_outside(record):
+    assert not re.search(r"@import|url\((?!#)", page(record))
+
+
+def test_hostile_names_are_text_and_never_markup(make_record, six_histories):
+    index = replace(
+        make_record().index, sources=(HOSTILE,) * 6, keys=(f'k"{HOSTILE}', "k1", "k2", "k3", "k4", "k5")
+    )
+    first = replace(six_histories[0].epochs[0], warnings=(f"class {HOSTILE} is starved",))
+    runs = [History((first,)), *six_histories[1:]]
+    record = make_record(index=index, class_names=(HOSTILE, "dog"), runs=runs)
+    html = page(record, metrics={**METRICS, "per_class_accuracy": {HOSTILE: 0.5, "dog": 1.0}})
+    assert "<script" not in html
+    assert "script" not in Tags(html).tags
+    assert f"class {HOSTILE} is starved" in words(html)
+
+
+def test_text_that_hides_or_reorders_is_made_visible():
+    assert safe_text("a\u202eb\u200bc\x00d") == "a�b�c�d"
+    assert safe_text("x" * 200) == "x" * 120 + "…"
+    assert safe_text("Käse 猫") == "Käse 猫"
+
+
+def test_the_same_run_gives_the_same_page(record):
+    assert page(record) == page(record)
+
+
+def test_ids_of_charts_are_unique_in_the_page(record):
+    ids = re.findall(r'\bid="([^"]+)"', page(record))
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", page(record))) <= set(ids)
+
+
+def test_the_result_is_told_with_counts_and_intervals(record):
+    text = words(page(record))
+    assert "97.5% 95.0% to 99.0% 360 1.2% 0.4% to 3.0% 325 0.3% +0.9 points 3 0 36.8" in text
+
+
+def test_oracle_seeds_are_called_evaluation_only(record):
+    assert "1 trusted samples, origin oracle: evaluation only" in words(page(record))
+
+
+def test_there_are_figures_3_a_to_d_of_a_meta_split(record):
+    text = words(page(record))
+    for letter in "abcd":
+        assert f"({letter}) Loss" in text
+
+
+def test_warnings_are_shown_with_their_stage(record):
+    assert "stage 1 epoch 1: dog is starved" in words(page(record))
+
+
+def test_a_run_without_warnings_says_so(undefended_record):
+    assert "None was raised." in words(page(undefended_record))
+
+
+def test_the_undefended_page_says_what_it_cannot_show(undefended_record):
+    html = page(undefended_record, defense="none", seeds=None, timings=(TIMING, HANDED_ON, HANDED_ON))
+    text = words(html)
+    for line in (
+        "This defense takes no trusted samples.",
+        "This defense keeps no clean pool per epoch: it trained on all of the 6 samples 1 of them poisoned",
+        "No meta-split is on record",
+        "No pool per epoch is on record",
+        "No sample was kept out of the final pool",
+        "handed on, nothing trained",
+    ):
+        assert line in text
+
+
+def test_a_page_without_probe_epochs_says_so(record):
+    assert "No epoch has predictions on record." in words(page(record, epochs=0))
+
+
+def test_with_nothing_known_no_truth_is_claimed(unknown_record):
+    html = page(unknown_record, metrics=NO_ATTACK)
+    text = words(html)
+    assert "Nobody vouches for the labels" in text
+    assert "attack success: no attack was planted" in text
+    assert "truth:" not in text
+    assert "AUROC" not in text
+
+
+def test_on_untrusted_data_other_samples_are_unknown_and_not_clean(make_record):
+    text = words(page(make_record(trusted=False)))
+    assert "truth: unknown" in text
+    assert "truth: not poisoned" not in text
+    assert "the data may hold poison of others" in text
+
+
+def test_the_truth_of_a_picture_stands_in_a_band_of_its_own(record):
+    html = page(record)
+    assert '<p class="truth-strip bad">truth: poisoned, was cat</p>' in html
+    assert '<p class="truth-strip good">truth: not poisoned</p>' in html
+
+
+def test_missing_timing_is_a_dash_and_not_a_sum(record):
+    text = words(page(record, timings=(TIMING, None, TIMING)))
+    assert "2 not recorded" in text
+    assert "sum –" in text
+
+
+def big_record(make_record, n, classes=3):
+    labels = np.arange(n) % classes
+    loss = np.linspace(0, 9, n, dtype=np.float32)
+    out = np.arange(n) % 2 == 0
+    rows = [EpochRow(e, "meta-split", 0.1, loss, ~out, virtual_loss=loss / 2) for e in range(3)]
+    final = EpochRow(3, "final", float("nan"), loss, ~out)
+    keys = tuple(f"k{i:07d}" for i in range(n))
+    return make_record(
+        index=SampleIndex(keys, labels, ("",) * n, ("s",) * n),
+        planted=PoisonTruth(keys[: n // 20], ("poisoned",) * (n // 20), np.zeros(n // 20, dtype=np.int64)),
+        runs=[History(()), History(()), History((*rows, final))],
+        class_names=tuple(f"class {c}" for c in range(classes)),
+    )
+
+
+def test_the_page_does_not_grow_with_the_number_of_samples(make_record):
+    small, large = (len(page(big_record(make_record, n))) for n in (2_000, 50_000))
+    assert large < 1.1 * small
+    assert large < 1_000_000
+
+
+def test_a_thousand_classes_fit_the_page(make_record):
+    html = page(big_record(make_record, 5_000, classes=1_000))
+    assert len(html) < 5_000_000
+    assert "500 of 1000 classes are shown" in words(html)
+
+
+# -- pieces --------------------------------------------------------------------------------
+
+
+def test_the_most_suspicious_are_out_of_the_pool_and_fell_furthest(record):
+    # Out: 1, 4, 5 with reductions 0.5, 7, 0.5; of the equal ones sample 1 has the higher final loss.
+    assert suspects.most_suspicious(record).tolist() == [4, 1, 5]
+
+
+def test_seeds_are_never_among_the_suspicious(make_record):
+    assert suspects.most_suspicious(make_record(seeds=(4,))).tolist() == [1, 5]
+
+
+def test_suspicion_does_not_depend_on_the_truth(record, unknown_record):
+    assert suspects.most_suspicious(record).tolist() == suspects.most_suspicious(unknown_record).tolist()
+
+
+def test_without_a_meta_split_suspicion_is_the_final_loss(make_record, six_histories):
+    final = six_histories[2].epochs[1]
+    runs = [*six_histories[:2], History((final,))]
+    assert suspects.most_suspicious(make_record(runs=runs)).tolist() == [4, 1, 5]
+
+
+def test_poisoned_samples_in_the_pool_are_found(make_record):
+    planted = PoisonTruth(("k2", "k4"), ("poisoned",) * 2, np.array([0, 0]))
+    assert suspects.poisoned_in_pool(make_record(planted=planted)).tolist() == [2]
+
+
+def decoded(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+
+
+def test_a_small_picture_is_enlarged_pixel_by_pixel():
+    image = np.zeros((3, 8, 8), dtype=np.uint8)
+    image[:, 7, 7] = (255, 0, 9)
+    shown = decoded(picture_uri(image))
+    assert shown.shape == (96, 96, 3)
+    assert (shown[84:, 84:] == (255, 0, 9)).all()
+    assert not shown[:84].any()
+
+
+def test_a_grey_picture_stays_grey():
+    assert decoded(picture_uri(np.full((1, 28, 28), 7, dtype=np.uint8))).shape == (84, 84)
+
+
+def test_a_large_picture_is_reduced():
+    image = np.random.Generator(np.random.PCG64(0)).integers(0, 255, (3, 300, 150), dtype=np.uint8)
+    assert decoded(picture_uri(image)).shape == (SIDE, SIDE // 2, 3)
+
+
+def test_a_histogram_counts_every_sample_once():
+    values = np.array([0.0, 0.1, 5.0, 10.0], dtype=np.float32)
+    found = histogram(values, {"all": np.ones(4, dtype=bool), "some": values > 4})
+    assert (len(found.edges), found.edges[0], found.edges[-1]) == (BINS + 1, 0.0, 10.0)
+    assert (sum(found.counts["all"]), sum(found.counts["some"])) == (4, 2)
+    assert (found.counts["all"][0], found.counts["all"][20], found.counts["all"][-1]) == (2, 1, 1)
+
+
+def test_a_histogram_of_equal_values_has_a_width():
+    found = histogram(np.full(3, 2.0), {"all": np.ones(3, dtype=bool)})
+    assert (found.edges[0], found.edges[-1], sum(found.counts["all"])) == (1.5, 2.5, 3)

@@ -1,0 +1,125 @@
+"""Changing params.yaml by program, and what is said of mistakes in it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asd.errors import ParamsError
+from asd.params import load_workspace
+from asd.params_file import check_variants, complete_params, set_params
+
+MISTAKES = {
+    "randm_seed=2": r"unknown key randm_seed; did you mean 'random_seed'\?",
+    "training.augment.pd=3": r"unknown key .*training\.augment\.pd; did you mean 'pad'\?",
+    "training.precision=float16": r"training\.precision: Input should be 'float32' or 'bf16', got 'float16'",
+    "random_seed=x": r"random_seed: .*got 'x'",
+    "random_seed=-1": r"random_seed: .*greater than or equal to 0, got -1",
+    "random_seed.x=3": r"unknown key random_seed\.x: random_seed is a value",
+    "seeds.use=orcale": r"seeds\.use: .*got 'orcale'",
+    "model.width=[1]": r"unknown key model\.width; did you mean 'widths'\?",
+    "model.use=resnet19": r"unknown model 'resnet19'; did you mean 'resnet18'\?",
+    "attacks.badnets.poison_fractoin=0.1": r"badnets\.poison_fractoin; did you mean 'poison_fraction'\?",
+    "attacks.badnets.poison_fraction=1.5": r"attacks\.badnets\.poison_fraction: .*got 1\.5",
+    "attacks.badnet.patch=white": r"there is no attacks\.badnet; did you mean 'badnets'\?",
+    "attacks.badnets.use=badnet": r"unknown attack 'badnet'; did you mean 'badnets'\?",
+    "cells.attacks=[badnet]": r"lists 'badnet', .*neither .* nor a plug-in; did you mean 'badnets'\?",
+    "cells.trials=[]": r"cells\.trials: ",
+    "cell.trials=[0]": r"unknown key cell\.trials; did you mean 'cells'\?",
+    "defenses.asd.stage3.gama=0.6": r"defenses\.asd\.stage3\.gama; did you mean 'gamma'\?",
+    "defenses.asd.stage1.end=30": r"stage ends must not fall: got stage1\.end 30, stage2\.end 22",
+    "datasets=3": r"datasets must hold variants, got 3",
+    "random_seed": r"write it as key=value",
+    "random_seed=[": r"the value is not valid YAML",
+}
+
+
+@pytest.mark.parametrize(("assignment", "message"), MISTAKES.items())
+def test_a_mistake_is_named_and_nothing_is_written(workspace: Path, assignment: str, message: str) -> None:
+    before = (workspace / "params.yaml").read_bytes()
+    with pytest.raises(ParamsError, match=message) as caught:
+        set_params(workspace, ["poison_seed=1", assignment])
+    assert "\n" not in str(caught.value)
+    assert (workspace / "params.yaml").read_bytes() == before
+
+
+def test_setting_a_value_changes_that_line_alone_and_keeps_the_comments(workspace: Path) -> None:
+    before = (workspace / "params.yaml").read_text().splitlines()
+    said = set_params(workspace, ["defenses.asd.stage3.gamma=0.6"])
+    after = (workspace / "params.yaml").read_text().splitlines()
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 1
+    assert said == f"-{changed[0][0]}\n+{changed[0][1]}"
+    assert changed[0][1].lstrip().startswith("gamma: 0.6 ")
+    assert "# share of the data" in changed[0][1]
+
+
+def test_setting_what_is_so_already_says_nothing_and_writes_nothing(workspace: Path) -> None:
+    before = (workspace / "params.yaml").stat()
+    assert set_params(workspace, ["random_seed=100"]) == ""
+    assert (workspace / "params.yaml").stat() == before
+
+
+def test_a_list_may_be_set_and_a_new_plugin_gets_its_section(workspace: Path) -> None:
+    set_params(workspace, ["cells.attacks=[badnets, none]", "cells.trials=[0, 1]"])
+    opened = load_workspace(workspace)
+    assert opened.params.attacks["none"] == {"use": "none", "prepare": {}}
+    assert len(opened.cells()) == 8
+
+
+def test_use_begins_a_new_variant(workspace: Path) -> None:
+    set_params(workspace, ["attacks.b20.use=badnets", "attacks.b20.poison_fraction=0.2"])
+    assert load_workspace(workspace).variant("attacks", "b20").params.poison_fraction == 0.2
+
+
+def test_a_listed_name_without_section_gets_all_that_the_pipeline_names(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(
+        "cells: {datasets: [digits], attacks: [badnets], defenses: [none], trials: [0]}  # mine\n"
+        "datasets: {digits: {}}\nattacks:\n  badnets:\ndefenses: {}\n"
+    )
+    added = complete_params(tmp_path)
+    text = (tmp_path / "params.yaml").read_text()
+    assert "# mine" in text
+    assert yaml.safe_load(text) == {
+        "cells": {"datasets": ["digits"], "attacks": ["badnets"], "defenses": ["none"], "trials": [0]},
+        "random_seed": 100,
+        "poison_seed": 0,
+        "seeds": {},
+        "training": {},
+        "model": {},
+        "datasets": {"digits": {"use": "digits"}},
+        "attacks": {"badnets": {"use": "badnets", "prepare": {}}},
+        "defenses": {"none": {"use": "none", "common": {}, "stage1": {}, "stage2": {}, "stage3": {}}},
+    }
+    assert "defenses.none" in added
+    check_variants(load_workspace(tmp_path))
+
+
+def test_completing_what_is_complete_leaves_the_file_alone(workspace: Path) -> None:
+    before = (workspace / "params.yaml").stat()
+    assert complete_params(workspace) == []
+    assert (workspace / "params.yaml").stat() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cells: [", "is not valid YAML"),
+        ("- 1\n", "must hold sections"),
+        ("cells: {datasets: [d], attacks: [a], defenses: [x]}\n", "lists 'd', .*neither a section"),
+        ("cells: {datasets: [digits]}\ndatasets: {digits: 3}\n", r"datasets\.digits must be a section, got 3"),
+        ("cells: {datasets: [digits]}\ndatasets: 3\n", r"datasets must hold variants, got 3"),
+    ],
+)
+def test_a_file_that_cannot_be_completed_is_an_error_and_stays(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=message):
+        complete_params(tmp_path)
+    assert (tmp_path / "params.yaml").read_text() == text
+
+
+def test_no_file_at_all_names_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"no params\.yaml in .*`asd init`"):
+        complete_params(tmp_path)
