@@ -77,14 +77,19 @@ def render(found: Sequence[Mapping[str, Any]]) -> str:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("cell", no_wrap=True, overflow="ignore")
+    table.add_column("cell", no_wrap=True)
     for title in ("acc", "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"):
-        table.add_column(title, justify="right", no_wrap=True, overflow="ignore")
-    for row in found:
-        cell = Cell(row["dataset"], row["attack"], row["defense"], row["trial"])
-        table.add_row(Text(str(cell)), *(Text(text) for text in _texts(row)))
-    # Wide enough for any cell name: a table that wraps cannot be pasted back.
-    console = Console(file=io.StringIO(), width=1000, color_system=None, highlight=False)
+        table.add_column(title, justify="right", no_wrap=True)
+    names = [Text(str(Cell(r["dataset"], r["attack"], r["defense"], r["trial"]))) for r in found]
+    for name, row in zip(names, found, strict=True):
+        table.add_row(name, *_texts(row))
+    # Wide enough for every cell name: what is cut cannot be pasted back.
+    console = Console(
+        file=io.StringIO(),
+        width=200 + max((len(t.plain) for t in names), default=0),
+        color_system=None,
+        highlight=False,
+    )
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()) + "\n"

@@ -98,6 +98,8 @@ def _dvc_settings(root: Path) -> dict[str, str]:
 def _shards(layout: Layout) -> Iterator[Broken | None]:
     for manifest in sorted(layout.data.rglob(MANIFEST)):
         folder = manifest.parent
+        if any(part.startswith(".") for part in folder.relative_to(layout.data).parts):
+            continue  # still being written
         try:
             verify_folder(folder)
         except AsdError as error:

@@ -37,7 +37,9 @@ def list_kind(
     if kind not in known:
         raise ParamsError(f"nothing is called {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")
     if kind == "presets":
-        rows = [(file.stem, _first_comment(file)) for file in sorted(PRESETS.glob("*.yaml"), key=lambda f: f.stem)]
+        rows = [
+            (file.stem, _first_comment(file)) for file in sorted(PRESETS.glob("*.yaml"), key=lambda f: f.stem)
+        ]
     else:
         root = find_workspace(workspace) if workspace else workspace_above(Path.cwd())
         files = Registry(kind, Layout(root).plugins if root else None).files()

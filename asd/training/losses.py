@@ -25,9 +25,7 @@ def symmetric_cross_entropy(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     logits_BK = logits_BK.float()
     cross_entropy = functional.cross_entropy(logits_BK, labels_B, reduction="none")
     probabilities = functional.softmax(logits_BK, dim=1).clamp(_LEAST_PROBABILITY, 1)
-    others = probabilities.sum(1) - probabilities.gather(1, labels_B[:, None]).squeeze(1)
-    # The difference of two floats near 1 may fall a hair below K-1 times the floor.
-    others = others.clamp_min((logits_BK.shape[1] - 1) * _LEAST_PROBABILITY)
+    others = probabilities.scatter(1, labels_B[:, None], 0.0).sum(1)
     return SCE_CE_WEIGHT * cross_entropy + SCE_RCE_WEIGHT * -_LOG_OF_ZERO * others
 
 

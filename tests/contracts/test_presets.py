@@ -52,7 +52,12 @@ def test_a_preset_is_valid_and_whole(tmp_path: Path, preset: str) -> None:
 
 def test_the_shipped_cells_show_the_undefended_twin_beside_the_defended_model() -> None:
     cells = yaml.safe_load((ROOT / "params.yaml").read_text())["cells"]
-    assert cells == {"datasets": ["digits"], "attacks": ["badnets"], "defenses": ["none", "asd"], "trials": [0]}
+    assert cells == {
+        "datasets": ["digits"],
+        "attacks": ["badnets"],
+        "defenses": ["none", "asd"],
+        "trials": [0],
+    }
 
 
 def test_the_committed_asd_lock_is_that_of_the_code() -> None:

@@ -37,7 +37,9 @@ def test_chosen_cells_keep_the_order_of_the_params_and_come_once() -> None:
 
 
 def test_a_pattern_without_a_cell_names_the_nearest() -> None:
-    with pytest.raises(ParamsError, match=r"no cell 'digits/badnet/asd/0'; did you mean 'digits/badnets/asd/0'"):
+    with pytest.raises(
+        ParamsError, match=r"no cell 'digits/badnet/asd/0'; did you mean 'digits/badnets/asd/0'"
+    ):
         select_cells(CELLS, ["digits/badnet/asd/0"])
 
 

@@ -29,13 +29,18 @@ def fetch(root: Path) -> int:
     ("words", "message"),
     [
         (("fetsh", "digits", None, None, None), r"no step 'fetsh'; did you mean 'fetch'\?"),
-        (("fetch", "digits", "badnets", None, None), "step fetch takes no --attack; it is given by: --dataset$"),
+        (
+            ("fetch", "digits", "badnets", None, None),
+            "step fetch takes no --attack; it is given by: --dataset$",
+        ),
         (("poison", "digits", None, None, None), "step poison needs --attack"),
         (("seed", "digits", "badnets", None, None), "step seed needs --trial"),
         (("stage1", "digits", "badnets", None, 0), "step stage1 needs --defense"),
     ],
 )
-def test_wrong_dimensions_are_named(words: tuple[str, str, str | None, str | None, int | None], message: str) -> None:
+def test_wrong_dimensions_are_named(
+    words: tuple[str, str, str | None, str | None, int | None], message: str
+) -> None:
     with pytest.raises(ParamsError, match=message):
         step_item(*words)
 
@@ -47,7 +52,9 @@ def test_trial_0_counts_as_given() -> None:
 def test_a_step_runs_with_workspace_and_item(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     monkeypatch.setattr(
-        step_module("fetch"), "run", lambda workspace, item, reporter: seen.extend([workspace.layout.root, item])
+        step_module("fetch"),
+        "run",
+        lambda workspace, item, reporter: seen.extend([workspace.layout.root, item]),
     )
     assert fetch(ready) == 0
     assert seen == [ready, StepItem("digits")]

@@ -20,7 +20,10 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probe cheap modules in place of torch and prefect."""
-    probes = ((("torch", "torchvision"), "print(1); print(2)", "cure"), (("dvc",), "import dvc; print(3)", "cure"))
+    probes = (
+        (("torch", "torchvision"), "print(1); print(2)", "cure"),
+        (("dvc",), "import dvc; print(3)", "cure"),
+    )
     monkeypatch.setattr(doctor, "_PROBES", probes)
 
 
@@ -39,7 +42,9 @@ def test_a_new_workspace_is_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_package_that_does_not_import_fails_and_its_lines_before_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_does_not_import_fails_and_its_lines_before_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     probe = (("torch", "torchvision", "device"), "print(1); import no_such_module", "a pair is wanted")
     monkeypatch.setattr(doctor, "_PROBES", (probe,))
     checks = doctor.examine(None)

@@ -18,7 +18,9 @@ def package(tmp_path: Path) -> Path:
         "b.py": "from toy import c\nfrom toy.sub import inner\nfrom toy.sub.other import name\n",
         "c.py": "def late():\n    from toy.d import x\n",
         "d.py": "import toy.a\n",
-        "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import toy.d\nelse:\n    import toy.e\n",
+        "typed.py": (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import toy.d\nelse:\n    import toy.e\n"
+        ),
         "typed2.py": "import typing\nif typing.TYPE_CHECKING:\n    import toy.d\n",
         "e.py": "",
         "lonely.py": "",

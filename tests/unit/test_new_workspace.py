@@ -103,11 +103,7 @@ def test_killed_half_way_and_run_again_it_ends_the_same(tmp_path: Path, after: i
     create(tmp_path / "w", "digits")
     create(tmp_path / "unbroken", "digits")
     found, wanted = (
-        {
-            str(path.relative_to(root)): path.read_bytes()
-            for path in root.rglob("*")
-            if path.is_file()
-        }
+        {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (tmp_path / "w", tmp_path / "unbroken")
     )
     assert found == wanted

@@ -29,7 +29,8 @@ stages:
 def dvc(root: Path, *words: str) -> None:
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
     command = [sys.executable, "-m", "dvc", *words]
-    subprocess.run(command, cwd=root, check=True, capture_output=True, env=environment)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +41,20 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     samples = [Sample(f"s{i}", np.full((1, 4, 4), i, np.uint8), i % 2, f"made#{i}") for i in range(4)]
     write_shards(
-        folder, samples, name="digits", split="train", class_names=("a", "b"), image_shape=(1, 4, 4), trusted=True
+        folder,
+        samples,
+        name="digits",
+        split="train",
+        class_names=("a", "b"),
+        image_shape=(1, 4, 4),
+        trusted=True,
     )
     (root / "made").mkdir()
     (root / "made" / "model").write_bytes(b"weights")
     (root / "made" / "state").write_bytes(b"optimizer")
     (root / "dvc.yaml").write_text(PIPELINE)
     dvc(root, "repro", "-q")
-    dvc(root, "remote", "add", "-q", "-d", "store", "../../remote")
+    dvc(root, "remote", "add", "-q", "-d", "store", "../remote")
     dvc(root, "push", "-q")
     return root
 
@@ -57,10 +64,7 @@ def workspace(original: Path, tmp_path: Path) -> Path:
     """A copy with the same time stamps, as a backup or a tamperer would leave them."""
     for part in (original, original.parent / "remote"):
         subprocess.run(["cp", "-a", str(part), str(tmp_path / part.name)], check=True)
-    root = tmp_path / "w"
-    config = root / ".dvc" / "config"
-    assert "url = ../../../remote" in config.read_text() or "url = ../../remote" in config.read_text()
-    return root
+    return tmp_path / "w"
 
 
 def flip(file: Path, at: int = 0) -> None:

@@ -75,7 +75,7 @@ def build(*, planted=PLANTED, trusted=True, runs=None, index=None, seeds=(0,), c
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record():
     return build
 

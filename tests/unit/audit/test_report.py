@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from PIL import Image
 
 from asd.audit import suspects
@@ -69,6 +70,12 @@ def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING, TIMING, TIMING),
     return render_report(replace(given, **change))
 
 
+@pytest.fixture(scope="module")
+def standard(make_record):
+    """The page of a defended run; most tests read it, so it is drawn once."""
+    return page(make_record())
+
+
 class Tags(HTMLParser):
     """Collects tags, attributes and the text outside style sheets."""
 
@@ -87,15 +94,15 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         if not self._style:
-            self.text += data
+            self.text += data + " "
 
 
 def words(html):
     return " ".join(Tags(html).text.split())
 
 
-def test_the_page_is_complete_in_itself(record):
-    found = Tags(page(record))
+def test_the_page_is_complete_in_itself(standard):
+    found = Tags(standard)
     assert not {"script", "link", "iframe", "object", "base", "form"} & set(found.tags)
     for name, value in found.attributes:
         assert not name.startswith("on")
@@ -103,13 +110,13 @@ def test_the_page_is_complete_in_itself(record):
             assert value.startswith("data:image/png;base64,")
 
 
-def test_the_page_forbids_scripts_and_loads(record):
+def test_the_page_forbids_scripts_and_loads(standard):
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    assert ("content", policy) in Tags(page(record)).attributes
+    assert ("content", policy) in Tags(standard).attributes
 
 
-def test_a_style_reaches_nothing_outside(record):
-    assert not re.search(r"@import|url\((?!#)", page(record))
+def test_a_style_reaches_nothing_outside(standard):
+    assert not re.search(r"@import|url\((?!#)", standard)
 
 
 def test_hostile_names_are_text_and_never_markup(make_record, six_histories):
@@ -135,29 +142,29 @@ def test_the_same_run_gives_the_same_page(record):
     assert page(record) == page(record)
 
 
-def test_ids_of_charts_are_unique_in_the_page(record):
-    ids = re.findall(r'\bid="([^"]+)"', page(record))
+def test_ids_of_charts_are_unique_in_the_page(standard):
+    ids = re.findall(r'\bid="([^"]+)"', standard)
     assert len(ids) == len(set(ids))
-    assert set(re.findall(r"url\(#([^)]+)\)", page(record))) <= set(ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", standard)) <= set(ids)
 
 
-def test_the_result_is_told_with_counts_and_intervals(record):
-    text = words(page(record))
+def test_the_result_is_told_with_counts_and_intervals(standard):
+    text = words(standard)
     assert "97.5% 95.0% to 99.0% 360 1.2% 0.4% to 3.0% 325 0.3% +0.9 points 3 0 36.8" in text
 
 
-def test_oracle_seeds_are_called_evaluation_only(record):
-    assert "1 trusted samples, origin oracle: evaluation only" in words(page(record))
+def test_oracle_seeds_are_called_evaluation_only(standard):
+    assert "1 trusted samples, origin oracle : evaluation only" in words(standard)
 
 
-def test_there_are_figures_3_a_to_d_of_a_meta_split(record):
-    text = words(page(record))
+def test_there_are_figures_3_a_to_d_of_a_meta_split(standard):
+    text = words(standard)
     for letter in "abcd":
         assert f"({letter}) Loss" in text
 
 
-def test_warnings_are_shown_with_their_stage(record):
-    assert "stage 1 epoch 1: dog is starved" in words(page(record))
+def test_warnings_are_shown_with_their_stage(standard):
+    assert "stage 1 epoch 1: dog is starved" in words(standard)
 
 
 def test_a_run_without_warnings_says_so(undefended_record):
@@ -169,7 +176,7 @@ def test_the_undefended_page_says_what_it_cannot_show(undefended_record):
     text = words(html)
     for line in (
         "This defense takes no trusted samples.",
-        "This defense keeps no clean pool per epoch: it trained on all of the 6 samples 1 of them poisoned",
+        "This defense keeps no clean pool per epoch: it trained on all of the 6 samples. 1 of them poisoned",
         "No meta-split is on record",
         "No pool per epoch is on record",
         "No sample was kept out of the final pool",
@@ -198,10 +205,9 @@ def test_on_untrusted_data_other_samples_are_unknown_and_not_clean(make_record):
     assert "the data may hold poison of others" in text
 
 
-def test_the_truth_of_a_picture_stands_in_a_band_of_its_own(record):
-    html = page(record)
-    assert '<p class="truth-strip bad">truth: poisoned, was cat</p>' in html
-    assert '<p class="truth-strip good">truth: not poisoned</p>' in html
+def test_the_truth_of_a_picture_stands_in_a_band_of_its_own(standard):
+    assert '<p class="truth-strip bad">truth: poisoned, was cat</p>' in standard
+    assert '<p class="truth-strip good">truth: not poisoned</p>' in standard
 
 
 def test_missing_timing_is_a_dash_and_not_a_sum(record):

@@ -1,0 +1,180 @@
+"""Stages of ASD and none on a tiny set: resume gives the bytes of an unbroken run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asd.defenses import asd, none
+from asd.pools.history import read_history
+from asd.training.context import StageContext
+from asd.training.resume import Checkpoints
+from asd.training.stage_run import StageRun
+from asd.training.state import TrainingState
+
+MakeContext = Callable[..., StageContext]
+
+ASD = asd.Params.model_validate(
+    {
+        "common": {"w": 2, "batch": 8, "iterations": 3, "last_epoch": 6},
+        "stage1": {"end": 2, "n": 2, "t": 1},
+        "stage2": {"end": 4},
+        "stage3": {"meta": {"batch": 20, "layers": 3}},
+    }
+)
+NONE = none.Params.model_validate({"stage1": {"epochs": 4, "batch": 16, "lr": 0.05}})
+FILES = ("model.safetensors", "state.safetensors", "state.json", "history.parquet", "predictions.parquet")
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stage(
+    context: StageContext, scratch: Path, out: Path, previous: Path | None, stop_after: int | None = None
+) -> StageRun:
+    """Run one stage of ASD (or of none, for stage 1 of `NONE`), perhaps broken off after some epochs."""
+    module, params = (asd, ASD) if out.name.startswith("asd") else (none, NONE)
+    run = StageRun(
+        context,
+        Checkpoints(scratch, context.fingerprint),
+        previous,
+        lambda m: module.make_optimizer(m, params),
+    )
+    if stop_after is not None:
+        original, left = run.checkpoints.save_timing, [stop_after]
+
+        def save_timing(timing: dict[str, object]) -> None:
+            original(timing)
+            left[0] -= 1
+            if left[0] == 0:
+                raise StoppedError
+
+        run.checkpoints.save_timing = save_timing  # type: ignore[method-assign]
+    module.run_stage(run, params, context.stage)
+    is_last = context.stage == 3 or module is none
+    run.write(out, out.with_suffix(".timing.json"), run.final_scoring() if is_last else None)
+    return run
+
+
+def whole_run(make_context: MakeContext, scratch: Path, folder: Path) -> list[Path]:
+    outs, previous = [], None
+    for number in (1, 2, 3):
+        out = folder / f"asd{number}"
+        stage(make_context(stage=number, fingerprint=f"f{number}"), scratch, out, previous)
+        outs.append(out)
+        previous = out
+    return outs
+
+
+def assert_equal_bytes(first: Path, second: Path) -> None:
+    for name in FILES:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_a_stage_broken_off_after_any_epoch_ends_byte_equal(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    outs = whole_run(make_context, scratch, tmp_path / "whole")
+    for number in (1, 2, 3):
+        previous = outs[number - 2] if number > 1 else None
+        out = tmp_path / "broken" / f"asd{number}"
+        with pytest.raises(StoppedError):
+            stage(make_context(stage=number, fingerprint=f"b{number}"), scratch, out, previous, stop_after=1)
+        assert not out.exists()
+        stage(make_context(stage=number, fingerprint=f"b{number}"), scratch, out, previous)
+        assert_equal_bytes(outs[number - 1], out)
+
+
+def test_none_broken_off_ends_byte_equal(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
+    stage(make_context(), scratch, tmp_path / "none-whole", None)
+    with pytest.raises(StoppedError):
+        stage(make_context(fingerprint="b"), scratch, tmp_path / "none-broken", None, stop_after=2)
+    stage(make_context(fingerprint="b"), scratch, tmp_path / "none-broken", None)
+    assert_equal_bytes(tmp_path / "none-whole", tmp_path / "none-broken")
+
+
+def test_a_checkpoint_of_another_fingerprint_is_never_resumed(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        stage(make_context(fingerprint="old"), scratch, tmp_path / "none-x", None, stop_after=2)
+    run = StageRun(
+        make_context(fingerprint="new"),
+        Checkpoints(scratch, "new"),
+        None,
+        lambda m: none.make_optimizer(m, NONE),
+    )
+    assert run.state.next_epoch == 0
+
+
+def test_the_history_follows_the_three_rules(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    outs = whole_run(make_context, scratch, tmp_path)
+    rows = [row for out in outs for row in read_history(out / "history.parquet").epochs]
+    assert [row.rule for row in rows] == [
+        *["class-aware"] * 2,
+        *["class-agnostic"] * 2,
+        *["meta-split"] * 2,
+        "final",
+    ]
+    assert [row.epoch for row in rows] == [0, 1, 2, 3, 4, 5, 6]
+    assert [int(row.in_clean.sum()) for row in rows] == [6, 12, 30, 30, 30, 30, 30]
+    seeds = make_context().seeds
+    assert all(row.in_clean[seeds].all() for row in rows[:2])
+    assert [row.virtual_loss is not None for row in rows] == [False] * 4 + [True] * 2 + [False]
+    assert np.array_equal(rows[-1].in_clean, rows[-2].in_clean)
+
+
+def test_scratch_is_gone_after_success(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
+    stage(make_context(), scratch, tmp_path / "none", None)
+    assert not (scratch / "f").exists()
+
+
+def test_the_optimizer_crosses_the_stages(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
+    outs = whole_run(make_context, scratch, tmp_path)
+    run = StageRun(
+        make_context(stage=3, fingerprint="again"),
+        Checkpoints(scratch, "again"),
+        outs[1],
+        lambda m: asd.make_optimizer(m, ASD),
+    )
+    state: TrainingState = run.state
+    steps = {float(memory["step"]) for memory in state.optimizer.state.values()}
+    assert steps == {4 * 3.0}
+    assert state.next_epoch == 4
+    assert state.pool is not None
+    assert state.pool.sum() == 30
+
+
+def test_a_virtual_model_that_did_not_learn_leaves_the_pool_as_it_was(
+    make_context: MakeContext, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outs = whole_run(make_context, scratch, tmp_path)
+    meta = ASD.stage3.meta.model_copy(update={"least_fit": 1.0, "retries": 2})
+    strict = ASD.model_copy(update={"stage3": ASD.stage3.model_copy(update={"meta": meta})})
+    context = make_context(stage=3, fingerprint="strict")
+    run = StageRun(context, Checkpoints(scratch, "strict"), outs[1], lambda m: asd.make_optimizer(m, strict))
+    before = run.state.pool
+    asd.run_stage(run, strict, 3)
+    assert [row.rule for row in run.rows] == ["kept", "kept"]
+    assert all(np.array_equal(row.in_clean, before) for row in run.rows)
+    assert "did not learn in 3 tries" in run.rows[0].warnings[0]
+    assert len(run.rows[0].notes["virtual"]) == 3
+    assert len(run.state.warnings) == 2
+
+
+def test_the_numeric_mode_of_the_first_part_is_taken_again(
+    make_context: MakeContext, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASD_THREADS", "2")
+    numeric = {"device": "cpu", "threads": 1, "precision": "float32"}
+    context = make_context(numeric=numeric)
+    run = StageRun(context, Checkpoints(scratch, "n"), None, lambda m: none.make_optimizer(m, NONE))
+    assert run.mode.threads == 1
+    torch.set_num_threads(1)
