@@ -83,29 +83,37 @@ def stale_stages(root: Path, cells: Sequence[Cell]) -> list[PlannedStage]:
 
 
 def _plan(repo: Any, targets: Sequence[str]) -> list[PlannedStage]:
-    from dvc.repo.reproduce import collect_stages, get_active_graph
+    from dvc.repo.reproduce import get_active_graph
 
     graph = get_active_graph(repo.index.graph)
+    by_name = {_name(stage): stage for stage in graph}
     plan: dict[str, PlannedStage] = {}
 
     def visit(stage: Any) -> None:
-        if stage.addressing in plan:
+        if _name(stage) in plan:
             return
-        upstream = sorted(graph.successors(stage), key=lambda other: str(other.addressing))
+        upstream = sorted(graph.successors(stage), key=_name)
         for other in upstream:
             visit(other)
-        names = tuple(str(other.addressing) for other in upstream)
+        names = tuple(map(_name, upstream))
         reason = _why(stage, [name for name in names if plan[name].stale])
-        plan[stage.addressing] = PlannedStage(stage.addressing, names, bool(reason), reason)
+        plan[_name(stage)] = PlannedStage(_name(stage), names, bool(reason), reason)
 
-    for stage in collect_stages(repo, targets):
-        visit(stage)
+    for name in targets:
+        if name not in by_name:
+            raise ParamsError(f"dvc.yaml has no stage {name}; is it that of `asd init`?")
+        visit(by_name[name])
     return list(plan.values())
+
+
+def _name(stage: Any) -> str:
+    """Name in `dvc.yaml`; the file of a stage that stands in a `.dvc` file of its own."""
+    return str(getattr(stage, "name", None) or stage.addressing)
 
 
 def _why(stage: Any, stale_upstream: Sequence[str]) -> str:
     """Why a stage is stale in a few words; empty when it is current."""
-    changes = stage.status(check_updates=True).get(stage.addressing, [])
+    changes = [change for entries in stage.status(check_updates=True).values() for change in entries]
     if changes and not any(out.hash_info for out in stage.outs):
         return "not run yet"
     return _reason(changes) or (f"after {stale_upstream[0]}" if stale_upstream else "")

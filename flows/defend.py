@@ -47,8 +47,12 @@ class DefendError(AsdError):
 
     def __init__(self, failures: Sequence[StageFailedError], skipped: int) -> None:
         first = f"{failures[0]}" + (f" (and {len(failures) - 1} more failed)" if len(failures) > 1 else "")
-        super().__init__(first + (f"; {skipped} stages behind it did not run" if skipped else ""))
+        super().__init__(first + (f"; {_stages(skipped)} behind it did not run" if skipped else ""))
         self.exit_code = failures[0].outcome.code or 1
+
+
+def _stages(count: int) -> str:
+    return f"{count} stage" + ("" if count == 1 else "s")
 
 
 class Work:

@@ -111,9 +111,9 @@ class AsdEpoch:
         reference = previous if previous is not None else self.run_.context.seeds
         tries: list[dict[str, float]] = []
         for attempt in range(meta.retries + 1):
-            virtual_losses, facts = self._try_virtual(epoch, attempt, scores, reference)
+            virtual_losses, facts = self._try_virtual(epoch, attempt, reference)
             tries.append(facts)
-            if facts["removed_share"] >= meta.least_fit:
+            if facts["fitted_share"] >= meta.least_fit:
                 with _pool_mistakes():
                     pool = split_meta(
                         scores.losses,
@@ -124,25 +124,23 @@ class AsdEpoch:
                     )
                 return Split(pool, virtual_losses, notes={"virtual": tries})
         warning = (
-            f"epoch {epoch}: the virtual model did not learn in {len(tries)} tries (it removed "
-            f"{tries[-1]['removed_share']:.0%} of the distrusted samples' loss, wanted "
+            f"epoch {epoch}: the virtual model did not learn in {len(tries)} tries (of no label did it "
+            f"fit more than {tries[-1]['fitted_share']:.0%} of the distrusted samples, wanted "
             f"{meta.least_fit:.0%}); the clean pool stays as it was"
         )
         return Split(PoolMembership(reference, "kept"), virtual_losses, [warning], {"virtual": tries})
 
-    def _try_virtual(
-        self, epoch: int, attempt: int, scores: Scores, reference: Mask
-    ) -> tuple[Losses, dict[str, float]]:
+    def _try_virtual(self, epoch: int, attempt: int, reference: Mask) -> tuple[Losses, dict[str, float]]:
         """Train and score one virtual model; its losses and how much it learned."""
         run, meta = self.run_, self.params.stage3.meta
         virtual_run = VirtualRun(run.context.random_seed, epoch, attempt)
         virtual = train_virtual(run.state.model, run.store, run.labels, meta, virtual_run, run.autocast)
         losses = run.score(virtual, epoch, f"virtual-{attempt}").losses
-        removed = guard.removed_share(scores.losses, losses, run.labels, reference)
+        fitted = guard.fitted_share(losses, run.labels, reference, run.context.view.class_count)
         return losses, {
             "lr": virtual_run.rate(meta),
             "steps": virtual_run.steps(meta, run.store.count),
-            "removed_share": round(removed, 6),
+            "fitted_share": round(fitted, 6),
         }
 
     def _options(self, pools: PoolParams) -> dict[str, Any]:

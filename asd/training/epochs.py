@@ -73,7 +73,7 @@ def train_semi_supervised(
     polluted = np.flatnonzero(~in_clean) if not in_clean.all() else np.arange(len(in_clean))
     clean_batches = index_batches(clean, s.iterations, s.batch, order)
     polluted_batches = index_batches(polluted, s.iterations, s.batch, order)
-    targets = torch.from_numpy(labels).to(store.device)
+    targets = torch.from_numpy(labels.copy()).to(store.device)
     class_count = model.head.out_features
     model.train()
     total = torch.zeros((), device=store.device)
@@ -117,7 +117,7 @@ def train_supervised(
     """
     order = numpy_generator(random_seed, "order", epoch).permutation(store.count)
     views = torch_generator(random_seed, "views", epoch)
-    targets = torch.from_numpy(labels).to(store.device)
+    targets = torch.from_numpy(labels.copy()).to(store.device)
     starts = range(0, store.count, batch)
     model.train()
     total = torch.zeros((), device=store.device)

@@ -17,6 +17,8 @@ STARVED_EPOCHS = 5
 STARVED_SHARE = 0.1
 CHANCE_FACTOR = 1.5
 CHANCE_AFTER_EPOCHS = 5
+FITTED_LOSS = 1.0
+FITTED_LEAST_COUNT = 0.1
 
 
 def seed_accuracy_warning(
@@ -53,7 +55,7 @@ def starvation_warning(
     for pool in recent:
         fair = counts / len(labels) * pool.sum()
         starved &= np.bincount(labels[pool], minlength=len(class_names)) < STARVED_SHARE * fair
-    names = [class_names[c] for c in np.flatnonzero(starved)]
+    names = [class_names[c] for c in np.flatnonzero(starved).tolist()]
     if not names:
         return []
     return [
@@ -62,16 +64,18 @@ def starvation_warning(
     ]
 
 
-def removed_share(losses: Losses, virtual_losses: Losses, labels: Labels, in_clean: Mask) -> float:
-    """How far virtual training brought the loss of the distrusted samples down, 0 to 1.
+def fitted_share(virtual_losses: Losses, labels: Labels, in_clean: Mask, class_count: int) -> float:
+    """Whether the virtual model learned something at once, 0 to 1.
 
-    The largest, over the labels as given, of 1 - L(f')/L(f) summed over the label's samples
-    outside the present clean pool. A trigger that was learned empties the loss of its label.
+    The largest, over the labels as given, share of a label's samples outside the present clean
+    pool that the virtual model fits (SCE below 1, so a probability of about 0.9 for the label).
+    A trigger that was learned shows as a large share of one label. Labels with fewer than a
+    tenth of N/K samples outside do not count. 1 where no label counts.
     """
-    best = 0.0
-    for label in np.unique(labels[~in_clean]):
+    least = FITTED_LEAST_COUNT * len(labels) / class_count
+    shares = []
+    for label in range(class_count):
         outside = ~in_clean & (labels == label)
-        before = float(losses[outside].sum(dtype=np.float64))
-        after = float(virtual_losses[outside].sum(dtype=np.float64))
-        best = max(best, 1 - after / before if before > 0 else 0.0)
-    return best
+        if outside.sum() >= max(1.0, least):
+            shares.append(float((virtual_losses[outside] < FITTED_LOSS).mean()))
+    return max(shares, default=1.0)

@@ -48,7 +48,7 @@ def score(
     """
     model.eval()
     draws = draw(store.count, store.augment, view_generator) if view_generator is not None else None
-    targets = torch.from_numpy(labels).to(store.device)
+    targets = torch.from_numpy(labels.copy()).to(store.device)
     losses, predicted = [], []
     for start in range(0, store.count, batch):
         index = np.arange(start, min(start + batch, store.count))

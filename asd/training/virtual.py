@@ -65,20 +65,25 @@ def train_virtual(
     for parameter in trained:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(trained, lr=run.rate(params), fused=True)
-    targets = torch.from_numpy(labels).to(store.device)
+    targets = torch.from_numpy(labels.copy()).to(store.device)
     total = run.steps(params, store.count)
     view_generator = torch_generator(run.random_seed, "virtual-views", run.epoch, run.attempt)
     for step, index in enumerate(_passes(store.count, params.batch, total, run)):
-        if params.decay:
-            optimizer.param_groups[0]["lr"] = run.rate(params) * (1 - step / total)
+        optimizer.param_groups[0]["lr"] = run.rate(params) * cooled(step, total, params.cooldown)
         draws = draw(len(index), store.augment, view_generator)
         with autocast():
             logits = virtual(store.views(index, draws))
         loss = functional.cross_entropy(logits, targets[torch.from_numpy(index).to(store.device)])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return virtual
+
+
+def cooled(step: int, total: int, cooldown: float) -> float:
+    """Factor on the rate: 1, then over the last `cooldown` of the steps linearly down to 0."""
+    left = (total - step) / total
+    return min(1.0, left / cooldown) if cooldown else 1.0
 
 
 def _passes(count: int, batch: int, total: int, run: VirtualRun) -> list[NDArray[np.int64]]:

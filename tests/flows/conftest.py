@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from asd.lifeline import is_alive
 
 ROOT = Path(__file__).parents[2]
 FAKE_STEP = Path(__file__).parent / "fake_step.py"
@@ -23,13 +26,22 @@ defenses: {none: {}}
 """
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    for _ in range(200):
+        if not is_alive(pid):
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def _stage(name: str, dimensions: list[str], needs: str, out: str) -> str:
     item = "-".join(f"${{item.{dimension}}}" for dimension in dimensions)
     matrix = "".join(f"\n      {dimension}: ${{cells.{dimension}s}}" for dimension in dimensions)
     return (
         f"  {name}:\n    matrix:{matrix}\n"
         f"    cmd: exec {sys.executable} {FAKE_STEP} {name}@{item} {out}\n"
-        f"    deps: [{needs}]\n    outs: [{out}]\n"
+        f"    deps:\n      - {needs}\n    outs:\n      - {out}\n"
     )
 
 
@@ -69,6 +81,14 @@ class FakeWorkspace:
         file = self.root / "pids" / stage
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
+    def wait_for(self, stage: str, runs: int = 1) -> int:
+        """Wait until a stage has begun (a run of it); its process id."""
+        for _ in range(1200):
+            if len(self.pids(stage)) >= runs:
+                return self.pids(stage)[runs - 1]
+            time.sleep(0.05)
+        raise AssertionError(f"{stage} did not begin in a minute")
+
     def environment(self) -> dict[str, str]:
         """For child processes: this checkout first, nothing written outside the workspace."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
@@ -85,8 +105,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_server() -> Iterator[str]:
+    from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
-        yield
+        yield str(PREFECT_API_URL.value())

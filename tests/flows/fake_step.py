@@ -32,7 +32,7 @@ def main() -> int:
     if len(pids.read_text().split()) <= orders.get("kill", 0):
         os.kill(os.getpid(), signal.SIGKILL)
     if "exit" in orders:
-        print(f"asd: {orders.get('error', 'no reason')}", file=sys.stderr)
+        sys.stderr.write(f"asd: {orders.get('error', 'no reason')}\n")
         return int(orders["exit"])
     reporter.progress(2, 2, "epoch", loss=0.25, pool=20)
     for output in outputs:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from tests.flows.conftest import FakeWorkspace
 
 from asd.errors import ParamsError
 from asd.layout import Cell
-from asd.lifeline import is_alive
 from flows import _dvc, _process
 from flows._lines import Line
+from tests.flows.conftest import FakeWorkspace, is_gone
 
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of dvc's pygtrie
 CELLS = [Cell("digits", "badnets", "none", trial) for trial in (0, 1)]
 STAGE1, AUDIT = "stage1@digits-badnets-none-0", "audit@digits-badnets-none-0"
 
@@ -44,7 +43,7 @@ def test_stage_that_ran_is_current_and_what_is_behind_it_stale(fake: FakeWorkspa
 def test_plain_repro_brings_everything_up_to_date_and_a_change_makes_it_stale(fake: FakeWorkspace) -> None:
     lines: list[Line] = []
     assert _dvc.repro_all(fake.root, CELLS, lines.append).code == 0
-    assert [line.text for line in lines if line.kind == "running"][0] == "fetch@digits"
+    assert next(line.text for line in lines if line.kind == "running") == "fetch@digits"
     assert not any(states(fake.root, CELLS).values())
     fake.order(fetch={"sleep": 0.01})
     plan = {stage.name: stage for stage in _dvc.stale_stages(fake.root, CELLS)}
@@ -80,9 +79,8 @@ def test_kill_all_ends_a_running_stage_with_its_step(
         target=lambda: outcomes.append(_dvc.repro(fake.root, "fetch@digits", ignore)), daemon=True
     )
     runner.start()
-    while not fake.pids("fetch@digits"):
-        time.sleep(0.05)
+    step = fake.wait_for("fetch@digits")
     _process.kill_all()
     runner.join(30)
     assert outcomes == [_dvc.Outcome(130, "stopped")]
-    assert not is_alive(fake.pids("fetch@digits")[0])
+    assert is_gone(step)

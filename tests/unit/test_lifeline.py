@@ -100,6 +100,12 @@ def test_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert (parent.wait(30), is_gone(child)) == (143, True)
 
 
+def test_process_that_has_ended_but_was_not_collected_is_not_alive() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    assert is_gone(ended.pid)
+    assert ended.wait() == 0
+
+
 def test_killing_a_group_that_is_gone_is_no_error() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     gone.wait()

@@ -40,17 +40,21 @@ def test_one_good_epoch_among_five_is_no_starvation() -> None:
     assert guard.starvation_warning(history, pool, LABELS, ["a", "b", "c", "d"], epoch=5) == []
 
 
-def test_removed_share_is_that_of_the_label_whose_distrusted_loss_fell_most() -> None:
-    labels = np.array([0, 0, 1, 1, 1])
-    in_clean = np.array([True, False, True, False, False])
-    losses = np.array([9, 4, 9, 8, 2], dtype=np.float32)
-    virtual = np.array([0, 3, 0, 1, 1], dtype=np.float32)
-    # Label 0 outside: 4 -> 3, a quarter; label 1 outside: 10 -> 2, four fifths.
-    assert guard.removed_share(losses, virtual, labels, in_clean) == 0.8
+def test_fitted_share_is_that_of_the_label_whose_distrusted_samples_are_fitted_most() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    in_clean = np.array([True, False, False, True, False, False])
+    virtual = np.array([0, 0.2, 5, 0, 0.9, 0.1], dtype=np.float32)
+    # Outside the pool: of label 0 one of two is below 1, of label 1 both.
+    assert guard.fitted_share(virtual, labels, in_clean, 2) == 1.0
+    assert guard.fitted_share(virtual + 1, labels, in_clean, 2) == 0.0
+    assert guard.fitted_share(virtual, labels, in_clean | (labels == 1), 2) == 0.5
 
 
-def test_removed_share_never_falls_below_nothing() -> None:
-    losses, virtual = np.ones(2, dtype=np.float32), np.full(2, 3, dtype=np.float32)
-    assert (
-        guard.removed_share(losses, virtual, np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.bool_)) == 0.0
-    )
+def test_labels_with_hardly_any_distrusted_samples_do_not_count() -> None:
+    labels = np.repeat(np.arange(2), 100)
+    in_clean = np.ones(200, dtype=np.bool_)
+    in_clean[:50] = False
+    in_clean[100:105] = False  # five of label 1, under a tenth of 100
+    virtual = np.full(200, 5, dtype=np.float32)
+    virtual[100:105] = 0
+    assert guard.fitted_share(virtual, labels, in_clean, 2) == 0.0
