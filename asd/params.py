@@ -70,6 +70,9 @@ class TrainingParams(Params):
     mean: tuple[float, ...] | None = Field(None, description="per channel, 0 to 1; null: of the data")
     std: tuple[float, ...] | None = Field(None, description="per channel, 0 to 1; null: of the data")
     deterministic: bool = Field(False, description="equal bytes on CUDA too, slower")
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads; null: all cores. Small networks are faster with 1"
+    )
 
 
 class ModelParams(BaseModel):

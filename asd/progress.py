@@ -32,7 +32,7 @@ class Reporter:
         left = None
         if done > self._started_at:
             left = (now - self._started) / (done - self._started_at) * (total - done)
-        event = {"done": done, "total": total, "unit": unit, **figures}
+        event: dict[str, object] = {"done": done, "total": total, "unit": unit, **figures}
         text = "  ".join([f"{unit} {done}/{total}", *(f"{k} {_short(v)}" for k, v in figures.items())])
         if left is not None:
             event["seconds_left"] = round(left, 1)

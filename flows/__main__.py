@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cleared = clear_dead_rwlock(root)
         if cleared:
-            print(cleared)  # noqa: T201
+            print(cleared)
         if options.engine == "dvc" and not options.dry_run:
             _plain(root, cells, verbose=options.verbose)
         else:
@@ -58,14 +58,14 @@ def _planned(root: Path, cells: Sequence[Cell], options: argparse.Namespace) -> 
     plan = _dvc.stale_stages(root, cells)
     stale = [stage for stage in plan if stage.stale]
     if not stale:
-        print(f"nothing to do: all {len(plan)} stages are up to date")  # noqa: T201
+        print(f"nothing to do: all {len(plan)} stages are up to date")
     if options.dry_run:
         for stage in stale:
-            print(f"{title(stage.name)}: {stage.reason}")  # noqa: T201
+            print(f"{title(stage.name)}: {stage.reason}")
         return
     try:
         if stale:
-            print(f"{len(stale)} of {len(plan)} stages are stale")  # noqa: T201
+            print(f"{len(stale)} of {len(plan)} stages are stale")
             _flow(root, cells, plan, options)
     finally:
         if not _process.stopping():

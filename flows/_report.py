@@ -31,9 +31,9 @@ def rows(root: Path, cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 def show(root: Path, cells: Sequence[Cell]) -> None:
     """Print the table and where the audit reports are."""
-    print(f"\n{table.render(rows(root, cells))}")  # noqa: T201
+    print(f"\n{table.render(rows(root, cells))}")
     for path in reports(root, cells):
-        print(f"audit report: {path}")  # noqa: T201
+        print(f"audit report: {path}")
 
 
 def publish(root: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> None:

@@ -28,11 +28,13 @@ class NumericMode:
         return asdict(self)
 
 
-def choose(precision: str, deterministic: bool, stored: dict[str, Any] | None = None) -> NumericMode:
+def choose(
+    precision: str, deterministic: bool, stored: dict[str, Any] | None = None, threads: int | None = None
+) -> NumericMode:
     """The mode for this process: that of an earlier part of the same run, else from the environment.
 
     `ASD_DEVICE` (`cpu`, `cuda`, `cuda:1`) and `ASD_THREADS` are run-time knobs; by default a GPU
-    where there is one, and all cores.
+    where there is one, and the threads that params ask for, else all cores.
 
     Raises:
         ParamsError: the device asked for does not exist, or the thread count is no number.
@@ -42,14 +44,16 @@ def choose(precision: str, deterministic: bool, stored: dict[str, Any] | None = 
         raise ParamsError(f"ASD_DEVICE must be cpu, cuda or cuda:N, got {device!r}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ParamsError(f"ASD_DEVICE={device} but torch sees no CUDA device")
-    threads = _threads()
+    count = _threads(threads)
     if stored is not None and stored["device"].partition(":")[0] == device.partition(":")[0]:
-        threads = int(stored["threads"])
-    return NumericMode(device, threads, precision, deterministic, torch.__version__)
+        count = int(stored["threads"])
+    return NumericMode(device, count, precision, deterministic, torch.__version__)
 
 
-def _threads() -> int:
+def _threads(wanted: int | None) -> int:
     text = os.environ.get("ASD_THREADS", "")
+    if not text and wanted:
+        return wanted
     if not text:
         return max(
             1,

@@ -47,7 +47,7 @@ class StageRun:
         self._past = checkpoints.load_timing()
         stored = self._past.get("numeric", context.numeric)
         training = context.training
-        self.mode = numeric.choose(training.precision, training.deterministic, stored)
+        self.mode = numeric.choose(training.precision, training.deterministic, stored, training.threads)
         self.device = numeric.apply(self.mode)
         self._stores(context)
         self.state = self._fresh_state(make_optimizer)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,11 +85,11 @@ class FakeWorkspace:
 
     def wait_for(self, stage: str, runs: int = 1) -> int:
         """Wait until a stage has begun (a run of it); its process id."""
-        for _ in range(1200):
+        for _ in range(2400):
             if len(self.pids(stage)) >= runs:
                 return self.pids(stage)[runs - 1]
             time.sleep(0.05)
-        raise AssertionError(f"{stage} did not begin in a minute")
+        raise AssertionError(f"{stage} did not begin in two minutes")
 
     def environment(self) -> dict[str, str]:
         """For child processes: this checkout first, nothing written outside the workspace."""
@@ -111,3 +113,6 @@ def prefect_server() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())
+    with warnings.catch_warnings():  # sockets that Prefect left unclosed
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

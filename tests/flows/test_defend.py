@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from flows._dvc import Outcome, PlannedStage
 from flows._lines import Line
 from tests.flows.conftest import FakeWorkspace
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [
+    pytest.mark.usefixtures("prefect_server"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # Prefect's event sockets
+]
 
 CELLS = [Cell("digits", "badnets", "none", trial) for trial in (0, 1)]
 STAGE1 = ["stage1@digits-badnets-none-0", "stage1@digits-badnets-none-1"]
@@ -51,6 +55,13 @@ class FakeDvc:
             self._now -= 1
         left = self.outcomes.get(stage)
         return left.pop(0) if left else Outcome(0)
+
+
+@pytest.fixture(autouse=True)
+def collect_sockets_here() -> Iterator[None]:
+    """Prefect drops sockets unclosed; they must not warn in the middle of another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,0 +1,185 @@
+"""In place of `asd` in a workspace's `.venv/bin`: the same program, killed where a test asks.
+
+`.asd/kills.json` is a list of {"step", "cell" (part of the arguments), "at", ..., "victim"};
+the first entry that fits this process is armed. When its moment has come the entry is removed,
+noted in `.asd/killed`, and the victim gets SIGKILL: this process, its parent (dvc), or the
+process whose id stands in `.asd/victim`. Moments:
+
+- {"at": "rename", "name": regex, "count": n}: before the n-th rename to a path that fits;
+- {"at": "train", "epoch": e, "number": s}: before optimiser step s of 0-based epoch e;
+- {"at": "virtual", "epoch": e}: in the training of that epoch's virtual model;
+- {"at": "call", "count": n}: at the n-th call of a Python function of asd.
+
+While `.asd/watch` exists, nothing is killed: `.asd/seen.json` gets the number of calls and all renames
+of each process, for a test to draw from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).absolute().parents[2]
+STATE = ROOT / ".asd"
+
+
+def kills() -> list[dict[str, Any]]:
+    file = STATE / "kills.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def armed() -> dict[str, Any] | None:
+    """The first entry for this step and these arguments."""
+    words = " ".join(sys.argv[1:])
+    for entry in kills():
+        if sys.argv[2:3] == [entry["step"]] and entry.get("cell", "") in words:
+            return entry
+    return None
+
+
+def kill(entry: dict[str, Any]) -> None:
+    (STATE / "kills.json").write_text(json.dumps([other for other in kills() if other != entry]))
+    victim = {"self": os.getpid, "parent": os.getppid, "file": _pid_of_file}[entry.get("victim", "self")]()
+    with (STATE / "killed").open("a") as log:
+        log.write(json.dumps(entry) + "\n")
+    os.kill(victim, signal.SIGKILL)
+    if victim != os.getpid():
+        time.sleep(60)  # our own end must come from the parent's
+        with (STATE / "killed").open("a") as log:
+            log.write("outlived its parent\n")
+
+
+def _pid_of_file() -> int:
+    while not (STATE / "victim").exists():
+        time.sleep(0.01)
+    return int((STATE / "victim").read_text())
+
+
+# -- moments -----------------------------------------------------------------------------
+
+
+def at_rename(entry: dict[str, Any]) -> None:
+    left = entry.get("count", 1)
+    for method in ("rename", "replace"):
+        setattr(Path, method, _counted(getattr(Path, method), entry, left))
+
+
+def _counted(original: Callable[..., Any], entry: dict[str, Any], count: int) -> Callable[..., Any]:
+    seen = 0
+
+    def rename(self: Path, target: Path) -> Any:
+        nonlocal seen
+        if re.search(entry["name"], str(target)):
+            seen += 1
+            if seen == count:
+                kill(entry)
+        return original(self, target)
+
+    return rename
+
+
+def at_train(entry: dict[str, Any]) -> None:
+    """Training sets the rate once before each step; that is where we count."""
+    from asd.training import epochs
+    from asd.training.stage_run import StageRun
+
+    now = {"epoch": -1, "step": -1}
+    until, set_rate = StageRun.train_until, epochs._set_rate
+
+    def train_until(self: StageRun, end: int, train_epoch: Callable[[int], Any]) -> None:
+        def begin(epoch: int) -> Any:
+            now.update(epoch=epoch, step=-1)
+            return train_epoch(epoch)
+
+        until(self, end, begin)
+
+    def counting(*arguments: Any) -> None:
+        now["step"] += 1
+        if now == {"epoch": entry["epoch"], "step": entry["number"]}:
+            kill(entry)
+        set_rate(*arguments)
+
+    StageRun.train_until = train_until  # type: ignore[method-assign]
+    epochs._set_rate = counting
+
+
+def at_virtual(entry: dict[str, Any]) -> None:
+    from asd.training import virtual
+
+    original = virtual.cooled
+
+    def cooled(step: int, total: int, cooldown: float) -> float:
+        frame = sys._getframe(1)
+        if step == total // 2 and frame.f_locals["run"].epoch == entry["epoch"]:
+            kill(entry)
+        return original(step, total, cooldown)
+
+    virtual.cooled = cooled
+
+
+def at_call(entry: dict[str, Any]) -> None:
+    count_calls(entry["count"], lambda: kill(entry))
+
+
+def count_calls(count: int, then: Callable[[], None]) -> Callable[[], int]:
+    """Call `then` at the `count`-th call; gives a function that tells how many there were."""
+    import asd
+
+    ours = str(Path(asd.__file__).parent)
+    seen = 0
+
+    def profile(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal seen
+        if event == "call" and frame.f_code.co_filename.startswith(ours):
+            seen += 1
+            if seen == count:
+                then()
+
+    sys.setprofile(profile)
+    return lambda: seen
+
+
+def main() -> int:
+    from asd.cli import main as asd_main
+
+    if (STATE / "watch").exists():
+        return watched(asd_main)
+    entry = armed()
+    if entry is not None:
+        {"rename": at_rename, "train": at_train, "virtual": at_virtual, "call": at_call}[entry["at"]](entry)
+    return asd_main()
+
+
+def watched(run: Callable[[], int]) -> int:
+    """Run without a kill and note what could have been one."""
+    renames: list[str] = []
+    for method in ("rename", "replace"):
+        setattr(Path, method, _noted(getattr(Path, method), renames))
+    calls = count_calls(-1, lambda: None)
+    code = run()
+    sys.setprofile(None)
+    file = STATE / "seen.json"
+    known = json.loads(file.read_text()) if file.exists() else []
+    known.append({"words": sys.argv[2:], "calls": calls(), "renames": renames})
+    file.write_text(json.dumps(known))
+    return code
+
+
+def _noted(original: Callable[..., Any], renames: list[str]) -> Callable[..., Any]:
+    def rename(self: Path, target: Path) -> Any:
+        renames.append(str(target))
+        return original(self, target)
+
+    return rename
+
+
+if __name__ == "__main__":
+    sys.exit(main())
