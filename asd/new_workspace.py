@@ -14,7 +14,7 @@ from asd.store import atomic_file, disk_errors
 
 PRESETS = TEMPLATE.parent
 _FILES = {
-    "dvc.yaml": "dvc.yaml",
+    "pipeline.yaml": "dvc.yaml",  # DVC takes every file of the name dvc.yaml for a pipeline
     "dvc_gitignore": ".dvc/.gitignore",
     "gitignore": ".gitignore",
     "dvcignore": ".dvcignore",
@@ -75,7 +75,7 @@ def _refuse_another(root: Path, preset: str) -> None:
     if root.exists() and not root.is_dir():
         raise ParamsError(f"{root} is a file; give a folder")
     layout = Layout(root)
-    wanted = {layout.pipeline: TEMPLATE / "dvc.yaml", layout.params: PRESETS / f"{preset}.yaml"}
+    wanted = {layout.pipeline: TEMPLATE / "pipeline.yaml", layout.params: PRESETS / f"{preset}.yaml"}
     for file, template in wanted.items():
         if file.exists() and file.read_bytes() != template.read_bytes():
             raise ParamsError(f"{root} has another {file.name} already; give an empty or a new folder")

@@ -62,6 +62,14 @@ def _clear_leftovers(path: Path) -> None:
         _remove(left)
 
 
+def put_back(folder: Path) -> None:
+    """Give a folder its name again if a writer was killed after moving it aside for a new one."""
+    if not folder.exists():
+        for old in folder.parent.glob(f".{folder.name}{_TEMPORARY}*-old"):
+            old.rename(folder)
+            return
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write one file to; on success it becomes `path`."""
@@ -83,6 +91,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder to fill; on success it replaces `path` whole."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        put_back(path)
         _clear_leftovers(path)
         temporary = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
         temporary.mkdir()

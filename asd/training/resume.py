@@ -36,6 +36,7 @@ class Checkpoints:
     def __init__(self, scratch: Path, fingerprint: str) -> None:
         self.folder = scratch / fingerprint
         self.state_folder = self.folder / "state"
+        store.put_back(self.state_folder)
 
     @property
     def exists(self) -> bool:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.parametrize(
     ("packaged", "shipped"),
     [
-        (TEMPLATE / "dvc.yaml", "dvc.yaml"),
+        (TEMPLATE / "pipeline.yaml", "dvc.yaml"),
         (PRESETS / "digits.yaml", "params.yaml"),
         (TEMPLATE / "dvcignore", ".dvcignore"),
         (TEMPLATE / "dvc_gitignore", ".dvc/.gitignore"),

@@ -57,7 +57,7 @@ def test_the_wheel_holds_both_packages_the_presets_and_the_template(wheel: Path)
         "asd/cli/__init__.py",
         "flows/__init__.py",
         "asd/presets/digits.yaml",
-        "asd/presets/_template/dvc.yaml",
+        "asd/presets/_template/pipeline.yaml",
         "asd/presets/_template/gitignore",
         "asd/presets/_template/dvc_config",
         "asd/audit/templates/report.html.j2",
