@@ -20,6 +20,7 @@ from asd.seed_set import SeedSet, read_seed_set
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
+from asd.training.resume import drop_finished
 from asd.types import DataView
 
 
@@ -43,6 +44,7 @@ def run_stage(workspace: Workspace, item: StepItem, reporter: Reporter, stage: i
     if previous is not None and ends[stage - 1] == ends[stage - 2]:
         with unchanged(previous):
             _hand_on(previous, folder, timing)
+        drop_finished(layout.scratch, str(cell))
         reporter.say(f"no epochs in stage {stage}: handed on")
         return
     train, overlay = (
@@ -102,6 +104,7 @@ def _train(
         numeric=store.read_json(inputs.previous / "state.json")["numeric"] if inputs.previous else None,
         plugins=layout.plugins,
     )
+    drop_finished(layout.scratch, str(cell), keep=context.fingerprint)
     checkpoints = Checkpoints(layout.scratch, context.fingerprint)
     run = StageRun(
         context,
@@ -112,6 +115,7 @@ def _train(
     defense.module.run_stage(run, defense.params, stage)
     final_row = run.final_scoring() if is_last else None
     run.write(layout.stage(cell, stage), layout.timing(cell, stage), final_row)
+    checkpoints.finish(str(cell))
 
 
 def fingerprint(

@@ -15,6 +15,7 @@ from asd.shards.manifest import read_index, read_manifest
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
+from asd.training.resume import drop_finished
 from asd.truth import read_probe_truth
 
 
@@ -25,6 +26,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     test = layout.fetched(cell.dataset, "test")
     triggered = layout.poisoned(cell.dataset, cell.attack, "test")
     probe = layout.probe_truth(cell.dataset, cell.attack)
+    drop_finished(layout.scratch, str(cell))
     with unchanged(test, triggered, probe, *stages):
         metrics = _metrics(workspace, cell, test, triggered)
         curves = _curves(stages, probe, triggered)

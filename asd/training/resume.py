@@ -1,4 +1,7 @@
-"""Checkpoints in mid-stage: after every epoch, keyed by a fingerprint, gone on success.
+"""Checkpoints in mid-stage: after every epoch, keyed by a fingerprint.
+
+They go away when the next step of the cell begins, not at the end of their stage: until DVC
+has recorded a stage, a kill makes it run again.
 
 A checkpoint folder `.scratch/<fingerprint>/` holds `state/` (replaced whole after each epoch)
 and one file an epoch with what was decided in it. The epoch's file is written first, so a
@@ -74,6 +77,25 @@ class Checkpoints:
         loaded: dict[str, Any] = json.loads(path.read_bytes())
         return loaded
 
-    def clear(self) -> None:
-        """Remove the folder: the stage's results are in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def finish(self, cell: str) -> None:
+        """Note that the stage's results are in place; `drop_finished` may remove the folder."""
+        marker = _finished(self.folder.parent, cell) / self.folder.name
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
+def drop_finished(scratch: Path, cell: str, keep: str | None = None) -> None:
+    """Remove the checkpoints of finished stages of `cell`, but not the one of fingerprint `keep`."""
+    for marker in sorted(_finished(scratch, cell).glob("*")):
+        if marker.name == keep:
+            continue
+        folder, gone = scratch / marker.name, scratch / f"{marker.name}.gone"
+        shutil.rmtree(gone, ignore_errors=True)
+        if folder.exists():
+            folder.rename(gone)  # first, so that no kill leaves half a checkpoint to resume from
+            shutil.rmtree(gone, ignore_errors=True)
+        marker.unlink(missing_ok=True)
+
+
+def _finished(scratch: Path, cell: str) -> Path:
+    return scratch / "finished" / cell

@@ -133,7 +133,7 @@ class StageRun:
         return EpochRow(epoch, "final", float("nan"), scores.losses, in_clean)
 
     def write(self, folder: Path, timing: Path, final_row: EpochRow | None) -> None:
-        """Put the stage's results in place, whole, and drop the checkpoints."""
+        """Put the stage's results in place, whole."""
         rows = self.rows + ([final_row] if final_row is not None else [])
         first = self.first_epoch
         with store.atomic_directory(folder) as temporary:
@@ -144,7 +144,6 @@ class StageRun:
             ]
             write_predictions(temporary / "predictions.parquet", predictions)
         store.write_json(timing, self._timing())
-        self.checkpoints.clear()
 
     # -- inner workings --------------------------------------------------------------------
     def _probe_predictions(self, epoch: int, end: int) -> NDArray[np.int64] | None:

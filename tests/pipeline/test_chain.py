@@ -74,7 +74,7 @@ def test_the_table_has_no_gaps(finished: Any, cell: Cell) -> None:
 
 
 def test_no_checkpoint_and_no_temporary_file_is_left(finished: Any) -> None:
-    assert not list(finished.layout.scratch.glob("*"))
+    assert not [path for path in finished.layout.scratch.rglob("*") if path.is_file()]
     assert not [path for path in finished.root.rglob("*") if ".tmp-" in path.name]
 
 

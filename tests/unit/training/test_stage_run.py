@@ -12,7 +12,7 @@ import torch
 from asd.defenses import asd, none
 from asd.pools.history import read_history
 from asd.training.context import StageContext
-from asd.training.resume import Checkpoints
+from asd.training.resume import Checkpoints, drop_finished
 from asd.training.stage_run import StageRun
 from asd.training.state import TrainingState
 
@@ -131,9 +131,42 @@ def test_the_history_follows_the_three_rules(
     assert np.array_equal(rows[-1].in_clean, rows[-2].in_clean)
 
 
-def test_scratch_is_gone_after_success(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
+def test_a_finished_stage_that_dvc_has_not_recorded_is_not_trained_again(
+    make_context: MakeContext, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stage(make_context(), scratch, tmp_path / "none", None)
+    run.checkpoints.finish("digits/badnets/none/0")
+    drop_finished(scratch, "digits/badnets/none/0", keep="f")
+    monkeypatch.setattr("asd.training.epochs.train_supervised", None)
+    stage(make_context(), scratch, tmp_path / "none-again", None)
+    assert_equal_bytes(tmp_path / "none", tmp_path / "none-again")
+
+
+def test_the_next_step_of_the_cell_drops_the_checkpoint(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    run = stage(make_context(), scratch, tmp_path / "none", None)
+    drop_finished(scratch, "digits/badnets/none/0", keep="other")
+    assert run.checkpoints.exists  # not finished yet
+    run.checkpoints.finish("digits/badnets/none/0")
+    drop_finished(scratch, "digits/badnets/none/1", keep="other")
+    assert run.checkpoints.exists  # of another cell
+    drop_finished(scratch, "digits/badnets/none/0", keep="other")
+    assert not [path for path in scratch.rglob("*") if path.is_file()]
+
+
+def test_a_state_that_a_killed_writer_moved_aside_is_found(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        stage(make_context(), scratch, tmp_path / "none", None, stop_after=3)
+    state = scratch / "f" / "state"
+    (scratch / "f" / ".state.tmp-123").mkdir()
+    state.rename(scratch / "f" / ".state.tmp-123-old")
+    assert Checkpoints(scratch, "f").exists
     stage(make_context(), scratch, tmp_path / "none", None)
-    assert not (scratch / "f").exists()
+    stage(make_context(fingerprint="unbroken"), scratch, tmp_path / "none-unbroken", None)
+    assert_equal_bytes(tmp_path / "none", tmp_path / "none-unbroken")
 
 
 def test_the_optimizer_crosses_the_stages(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
