@@ -33,9 +33,7 @@ class Registry:
         found = _plugin_files(_PACKAGE / self.kind)
         own = _plugin_files(self._own) if self._own else {}
         for name in sorted(set(own) & set(found)):
-            raise ParamsError(
-                f"{own[name]}: asd already has a plug-in {self.kind}/{name}; rename the file"
-            )
+            raise ParamsError(f"{own[name]}: asd already has a plug-in {self.kind}/{name}; rename the file")
         return dict(sorted({**found, **own}.items()))
 
     def names(self) -> list[str]:

@@ -32,8 +32,7 @@ def hold_workspace(layout: Layout) -> Iterator[None]:
             raise BusyError(
                 f"another asd run (pid {holder}) works in this workspace: {layout.root}"
             ) from None
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
+        with disk_errors(layout.run_lock):  # unbuffered: closing must not fail a second time on a full disk
+            os.ftruncate(stream.fileno(), 0)
+            os.write(stream.fileno(), f"{os.getpid()}\n".encode())
         yield

@@ -36,10 +36,9 @@ def hold_step(
         stream = path.open("a+")
     with stream:
         _lock(stream, f"step {step} {item}", patience)
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
+        with disk_errors(path):  # unbuffered: closing must not fail a second time on a full disk
+            os.ftruncate(stream.fileno(), 0)
+            os.write(stream.fileno(), f"{os.getpid()}\n".encode())
         yield
 
 

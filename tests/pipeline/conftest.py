@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -57,6 +58,13 @@ class Pipeline:
     @property
     def layout(self) -> Layout:
         return Layout(self.root)
+
+    def copy(self, root: Path, *leave: str) -> Pipeline:
+        """The same workspace elsewhere, without the folders `leave`."""
+        shutil.copytree(self.root, root, ignore=shutil.ignore_patterns(*leave))
+        made = object.__new__(Pipeline)
+        made.root = root
+        return made
 
     def step(self, name: str, cell: Cell) -> str:
         """Run one step in this process; what it said."""
@@ -160,10 +168,6 @@ class KilledPipeline(Pipeline):
         script.write_text(f"#!{sys.executable}\n{text}")
         script.chmod(0o755)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, "PYTHONDONTWRITEBYTECODE": "1"}
-
     def plan(self, *kills: dict[str, object]) -> None:
         """What shall be killed from now on."""
         (self.layout.local / "kills.json").write_text(json.dumps(kills))
@@ -204,9 +208,3 @@ def make_killed(tmp_path: Path) -> Callable[..., KilledPipeline]:
         return KilledPipeline(tmp_path / name, changes)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def killed_class() -> type[KilledPipeline]:
-    """For fixtures that live longer than one test's folder."""
-    return KilledPipeline

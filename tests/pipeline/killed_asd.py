@@ -8,10 +8,7 @@ process whose id stands in `.asd/victim`. Moments:
 - {"at": "rename", "name": regex, "count": n}: before the n-th rename to a path that fits;
 - {"at": "train", "epoch": e, "number": s}: before optimiser step s of 0-based epoch e;
 - {"at": "virtual", "epoch": e}: in the training of that epoch's virtual model;
-- {"at": "call", "count": n}: at the n-th call of a Python function of asd.
-
-While `.asd/watch` exists, nothing is killed: `.asd/seen.json` gets the number of calls and all renames
-of each process, for a test to draw from.
+- {"at": "time", "seconds": s}: after s seconds of processor time in the step, or at its end.
 """
 
 from __future__ import annotations
@@ -24,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).absolute().parents[2]
@@ -125,60 +121,28 @@ def at_virtual(entry: dict[str, Any]) -> None:
     virtual.cooled = cooled
 
 
-def at_call(entry: dict[str, Any]) -> None:
-    count_calls(entry["count"], lambda: kill(entry))
+def at_time(entry: dict[str, Any]) -> None:
+    """Processor time, so that a busy machine changes little."""
+    from asd.cli import step
 
+    original = step.run_step
 
-def count_calls(count: int, then: Callable[[], None]) -> Callable[[], int]:
-    """Call `then` at the `count`-th call; gives a function that tells how many there were."""
-    import asd
+    def run_step(*arguments: Any) -> None:
+        signal.signal(signal.SIGPROF, lambda *_: kill(entry))
+        signal.setitimer(signal.ITIMER_PROF, entry["seconds"])
+        original(*arguments)
+        kill(entry)
 
-    ours = str(Path(asd.__file__).parent)
-    seen = 0
-
-    def profile(frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal seen
-        if event == "call" and frame.f_code.co_filename.startswith(ours):
-            seen += 1
-            if seen == count:
-                then()
-
-    sys.setprofile(profile)
-    return lambda: seen
+    step.run_step = run_step
 
 
 def main() -> int:
     from asd.cli import main as asd_main
 
-    if (STATE / "watch").exists():
-        return watched(asd_main)
     entry = armed()
     if entry is not None:
-        {"rename": at_rename, "train": at_train, "virtual": at_virtual, "call": at_call}[entry["at"]](entry)
+        {"rename": at_rename, "train": at_train, "virtual": at_virtual, "time": at_time}[entry["at"]](entry)
     return asd_main()
-
-
-def watched(run: Callable[[], int]) -> int:
-    """Run without a kill and note what could have been one."""
-    renames: list[str] = []
-    for method in ("rename", "replace"):
-        setattr(Path, method, _noted(getattr(Path, method), renames))
-    calls = count_calls(-1, lambda: None)
-    code = run()
-    sys.setprofile(None)
-    file = STATE / "seen.json"
-    known = json.loads(file.read_text()) if file.exists() else []
-    known.append({"words": sys.argv[2:], "calls": calls(), "renames": renames})
-    file.write_text(json.dumps(known))
-    return code
-
-
-def _noted(original: Callable[..., Any], renames: list[str]) -> Callable[..., Any]:
-    def rename(self: Path, target: Path) -> Any:
-        renames.append(str(target))
-        return original(self, target)
-
-    return rename
 
 
 if __name__ == "__main__":

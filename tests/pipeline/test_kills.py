@@ -6,17 +6,21 @@ One workspace is killed many times in a row; every rerun goes on from where the 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asd.layout import Cell
+from asd.steps import DIMENSIONS, STEPS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
@@ -24,20 +28,55 @@ Kill = dict[str, Any]
 DVC, FLOW, PLAIN = ("dvc", "repro"), ("asd", "run"), ("asd", "run", "--engine", "dvc")
 ASD, NONE = ("--defense asd", "--defense none")
 CELLS = tuple(Cell("digits", "badnets", defense, 0) for defense in ("asd", "none"))
-STEPS = ("fetch", "prepare", "poison", "seed", "stage1", "stage2", "stage3", "evaluate", "audit")
+IMPORTS = 1.0  # seconds of processor time, about, for what a step imports; a moment may be in there too
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the pipeline in an unbroken run: its step, its arguments, its renames, its seconds."""
+
+    step: str
+    words: str
+    renames: list[str]
+    seconds: float
+
+    @property
+    def trains(self) -> bool:
+        return self.step == "stage1" or (self.step in ("stage2", "stage3") and ASD in self.words)
 
 
 @pytest.fixture(scope="module")
-def seen(
-    finished: Any, killed_class: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, Any]]:
-    """What each process of an unbroken `dvc repro` called and renamed."""
-    pipeline = killed_class(tmp_path_factory.mktemp("watched") / "w")
-    (pipeline.layout.local / "watch").touch()
-    done = pipeline.command(*DVC)
-    assert done.returncode == 0, done.stdout
-    assert pipeline.contents() == finished.contents()
-    return json.loads((pipeline.layout.local / "seen.json").read_text())
+def seen(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Process]:
+    """What every process of the pipeline does, in an order that dvc could take."""
+    pipeline = finished.copy(tmp_path_factory.mktemp("watched") / "w", "data", ".cache")
+    processes: dict[tuple[str, str], Process] = {}
+    for cell, name in itertools.product(CELLS, STEPS):
+        words = " ".join(f"--{word} {getattr(cell, word)}" for word in DIMENSIONS[name])
+        if (name, words) not in processes:
+            with noted_renames() as renames:
+                begin = time.process_time()
+                pipeline.step(name, cell)
+                seconds = time.process_time() - begin
+            processes[name, words] = Process(name, words, renames, seconds)
+    return list(processes.values())
+
+
+@contextlib.contextmanager
+def noted_renames() -> Iterator[list[str]]:
+    """Every path that gets its name by a rename."""
+    noted: list[str] = []
+
+    def noting(original: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def rename(self: Path, target: Path) -> Path:
+            noted.append(str(target))
+            return original(self, target)
+
+        return rename
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "rename", noting(Path.rename))
+        patch.setattr(Path, "replace", noting(Path.replace))
+        yield noted
 
 
 def run_to_the_end(pipeline: Any, command: Sequence[str], kills: Sequence[Kill], per_run: int = 1) -> None:
@@ -67,7 +106,7 @@ def check_words(output: str) -> None:
 
 
 def check_equal(pipeline: Any, finished: Any, *defenses: str) -> None:
-    """The bytes of the unbroken run (of its cells with other `defenses`, if fewer), and nothing beside them."""
+    """The bytes of the unbroken run (of these `defenses` alone, if given), and nothing beside them."""
     wanted = finished.contents()
     for cell in CELLS:
         if defenses and cell.defense not in defenses:
@@ -79,16 +118,10 @@ def check_equal(pipeline: Any, finished: Any, *defenses: str) -> None:
     assert pipeline.left_alive() == []
 
 
-def moment(process: dict[str, Any], generator: random.Random, **more: Any) -> Kill:
+def moment(process: Process, generator: random.Random, **more: Any) -> Kill:
     """A seeded moment inside one process of the pipeline."""
-    step, words = process["words"][0], " ".join(process["words"][1:])
-    count = int(process["calls"] * generator.uniform(0.05, 0.85))
-    return {"step": step, "cell": words, "at": "call", "count": count, **more}
-
-
-def trains(process: dict[str, Any]) -> bool:
-    step, words = process["words"][0], process["words"]
-    return step == "stage1" or (step in ("stage2", "stage3") and "asd" in words)
+    seconds = generator.uniform(0.01, process.seconds + IMPORTS)
+    return {"step": process.step, "cell": process.words, "at": "time", "seconds": seconds, **more}
 
 
 def epochs(cell: str, **stages: Sequence[int]) -> Iterator[Kill]:
@@ -106,16 +139,20 @@ EPOCHS = [
 ]
 
 
-def renames(seen: list[dict[str, Any]]) -> Iterator[Kill]:
+def renames(seen: list[Process]) -> Iterator[Kill]:
     """Just before the rename of every kind of file and folder, in the order in which they come."""
     kinds = set()
     for process in seen:
-        step, words = process["words"][0], " ".join(process["words"][1:])
-        for target in process["renames"]:
-            kind = (NONE in words and step.startswith("stage"), kind_of(target))
+        for target in process.renames:
+            kind = (NONE in process.words and process.step.startswith("stage"), kind_of(target))
             if kind not in kinds:
                 kinds.add(kind)
-                yield {"step": step, "cell": words, "at": "rename", "name": pattern_of(target)}
+                yield {
+                    "step": process.step,
+                    "cell": process.words,
+                    "at": "rename",
+                    "name": pattern_of(target),
+                }
 
 
 def kind_of(target: str) -> str:
@@ -141,10 +178,10 @@ def pattern_of(target: str) -> str:
 
 @pytest.mark.parametrize("command", [DVC, FLOW], ids=["dvc", "flow"])
 def test_killed_inside_every_step_and_every_epoch(
-    finished: Any, seen: list[dict[str, Any]], make_killed: Callable[..., Any], command: Sequence[str]
+    finished: Any, seen: list[Process], make_killed: Callable[..., Any], command: Sequence[str]
 ) -> None:
     pipeline, generator = make_killed(), random.Random(1)
-    others = [moment(process, generator) for process in seen if not trains(process)]
+    others = [moment(process, generator) for process in seen if not process.trains]
     kills = others + EPOCHS
     assert {kill["step"] for kill in kills} == set(STEPS)
     # the flow tries a killed stage again by itself
@@ -153,11 +190,11 @@ def test_killed_inside_every_step_and_every_epoch(
 
 
 def test_killed_before_every_kind_of_rename(
-    finished: Any, seen: list[dict[str, Any]], make_killed: Callable[..., Any]
+    finished: Any, seen: list[Process], make_killed: Callable[..., Any]
 ) -> None:
     pipeline, kills = make_killed(), list(renames(seen))
     names = " ".join(kill["name"] for kill in kills)
-    for part in ("fetched/", "poisoned/", "truth/", "seeds/", "/stage1$", "/state$", "/state.tmp", "pixels"):
+    for part in ("fetched/", "poisoned/", "truth/", "seeds/", "/stage1$", "/state$", "/.state.tmp", "pixels"):
         assert part in names.replace("\\", ""), (part, names)
     run_to_the_end(pipeline, DVC, kills)
     check_equal(pipeline, finished)
@@ -181,13 +218,13 @@ def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_no_epoch(
 )
 def test_the_command_itself_killed_during_a_step_leaves_no_process(
     finished: Any,
-    seen: list[dict[str, Any]],
+    seen: list[Process],
     make_killed: Callable[..., Any],
     command: Sequence[str],
     victim: str,
 ) -> None:
     pipeline, generator = make_killed("k", "cells.defenses=[asd]"), random.Random(3)
-    chosen = [process for process in seen if "none" not in process["words"]]
+    chosen = [process for process in seen if NONE not in process.words]
     chosen = chosen if command is DVC else chosen[:: 2 if command is FLOW else 3]
     kills = [moment(process, generator, victim=victim) for process in chosen]
     pipeline.plan(*kills)

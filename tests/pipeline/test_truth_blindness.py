@@ -6,7 +6,7 @@ import ctypes
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,12 @@ from asd.types import Sample
 
 ASD, NONE = CELLS = tuple(Cell("digits", "badnets", defense, 0) for defense in ("asd", "none"))
 STAGES = ("stage1", "stage2", "stage3")
-SHARED = ("fetched", "prepared", "poisoned", "seeds", "truth")
 
 
 @pytest.fixture
-def poisoned(finished: Any, make_pipeline: Callable[..., Any]) -> Any:
+def poisoned(finished: Any, tmp_path: Path) -> Any:
     """A workspace in which everything before stage1 is done."""
-    pipeline = make_pipeline()
-    for name in SHARED:
-        shutil.copytree(finished.root / "data" / name, pipeline.root / "data" / name)
-    return pipeline
+    return finished.copy(tmp_path / "w", "runs", ".cache")
 
 
 def stages_of(pipeline: Any) -> dict[str, str]:
