@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,15 +43,20 @@ def armed() -> dict[str, Any] | None:
 
 
 def kill(entry: dict[str, Any]) -> None:
-    (STATE / "kills.json").write_text(json.dumps([other for other in kills() if other != entry]))
+    """Kill the victim, once; if that is another process, ours goes on and must end by itself."""
+    waiting = kills()
+    if entry not in waiting:
+        return
+    (STATE / "kills.json").write_text(json.dumps([other for other in waiting if other != entry]))
     victim = {"self": os.getpid, "parent": os.getppid, "file": _pid_of_file}[entry.get("victim", "self")]()
-    with (STATE / "killed").open("a") as log:
-        log.write(json.dumps(entry) + "\n")
+    _note(json.dumps(entry))
     os.kill(victim, signal.SIGKILL)
-    if victim != os.getpid():
-        time.sleep(60)  # our own end must come from the parent's
-        with (STATE / "killed").open("a") as log:
-            log.write("outlived its parent\n")
+    threading.Timer(10.0, _note, ["outlived its parent"]).start()
+
+
+def _note(line: str) -> None:
+    with (STATE / "killed").open("a") as log:
+        log.write(line + "\n")
 
 
 def _pid_of_file() -> int:
