@@ -64,14 +64,23 @@ def refresh(workspace: Workspace, package: Path = PACKAGE) -> list[str]:
 
 def differences(workspace: Workspace, step: str, item: StepItem, package: Path = PACKAGE) -> list[str]:
     """Entries of `asd.lock` that `step` relies on and that are not the installed code's."""
-    code = _Code(workspace, package)
     recorded = _read(workspace.layout)
-    found = []
-    for section, name in entries(step, item):
-        now = code.step(name) if section == "steps" else code.variant(section, name)
-        if recorded.get(section, {}).get(name) != now:
-            found.append(f"{section}.{name}")
-    return found
+    return [
+        f"{section}.{name}"
+        for (section, name), now in hashes_of(workspace, step, item, package).items()
+        if recorded.get(section, {}).get(name) != now
+    ]
+
+
+def hashes_of(
+    workspace: Workspace, step: str, item: StepItem, package: Path = PACKAGE
+) -> dict[tuple[str, str], str]:
+    """The hash of each of the `entries`, of the installed code."""
+    code = _Code(workspace, package)
+    return {
+        (section, name): code.step(name) if section == "steps" else code.variant(section, name)
+        for section, name in entries(step, item)
+    }
 
 
 def entries(step: str, item: StepItem) -> list[tuple[str, str]]:

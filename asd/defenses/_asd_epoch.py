@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from asd.defenses.asd import Params, PoolParams, grown_per_class, learning_rate
 from asd.errors import ParamsError
 from asd.params import check
@@ -17,7 +19,7 @@ from asd.training import guard
 from asd.training.epochs import SemiSupervisedEpoch, train_semi_supervised
 from asd.training.scoring import Scores
 from asd.training.stage_run import StageRun
-from asd.training.virtual import VirtualRun, train_virtual
+from asd.training.virtual import VirtualRun, virtual_snapshots
 from asd.types import Losses, Mask, PoolMembership
 
 
@@ -47,7 +49,8 @@ class AsdEpoch:
     def run(self, epoch: int, split: SplitRule) -> EpochRow:
         """Score, split and train; gives the epoch's row of the history."""
         run, common = self.run_, self.params.common
-        scores = run.score(run.state.model, epoch, "main")
+        views = self.params.stage3.meta.snapshots if self._has_meta_split(epoch) else 1
+        scores = run.score(run.state.model, epoch, "main", views)
         decided = split(epoch, scores)
         in_clean = decided.pool.in_clean
         warnings = decided.warnings + self._collapse_warnings(epoch, scores, in_clean)
@@ -106,7 +109,7 @@ class AsdEpoch:
         """Meta-split (section 4.2); a virtual model that did not learn leaves the pool as it was."""
         params, meta = self.params.stage3, self.params.stage3.meta
         previous = self.run_.state.pool
-        if previous is not None and (epoch - self.params.stage2.end) % meta.every:
+        if previous is not None and not self._has_meta_split(epoch):
             return Split(PoolMembership(previous, "kept"))
         reference = previous if previous is not None else self.run_.context.seeds
         tries: list[dict[str, float]] = []
@@ -130,12 +133,20 @@ class AsdEpoch:
         )
         return Split(PoolMembership(reference, "kept"), virtual_losses, [warning], {"virtual": tries})
 
+    def _has_meta_split(self, epoch: int) -> bool:
+        since = epoch - self.params.stage2.end
+        return since >= 0 and since % self.params.stage3.meta.every == 0
+
     def _try_virtual(self, epoch: int, attempt: int, reference: Mask) -> tuple[Losses, dict[str, float]]:
-        """Train and score one virtual model; its losses and how much it learned."""
+        """Train one virtual model; its losses, as the mean over its snapshots, and how much it learned."""
         run, meta = self.run_, self.params.stage3.meta
         virtual_run = VirtualRun(run.context.random_seed, epoch, attempt)
-        virtual = train_virtual(run.state.model, run.store, run.labels, meta, virtual_run, run.autocast)
-        losses = run.score(virtual, epoch, f"virtual-{attempt}").losses
+        snapshots = virtual_snapshots(run.state.model, run.store, run.labels, meta, virtual_run, run.autocast)
+        scored = [
+            run.score(virtual, epoch, f"virtual-{attempt}-{number}").losses
+            for number, virtual in enumerate(snapshots)
+        ]
+        losses: Losses = np.mean(scored, axis=0, dtype=np.float32)
         fitted = guard.fitted_share(losses, run.labels, reference, run.context.view.class_count)
         return losses, {
             "lr": virtual_run.rate(meta),

@@ -123,7 +123,6 @@ def fingerprint(
 ) -> str:
     """SHA-256 (hex) over every input, param and code hash that a stage's result depends on."""
     params = workspace.params
-    hashes = code_lock.current(workspace)
     parts: dict[str, Any] = {
         "cell": str(item.cell),
         "stage": stage,
@@ -136,7 +135,7 @@ def fingerprint(
         "model": params.model.model_dump(mode="json"),
         "common": defense.params.common.model_dump(mode="json"),
         "stage_params": getattr(defense.params, f"stage{stage}").model_dump(mode="json"),
-        "code": [hashes[kind].get(name) for kind, name in code_lock.entries(f"stage{stage}", item)],
+        "code": list(code_lock.hashes_of(workspace, f"stage{stage}", item).values()),
     }
     return hashlib.sha256(store.json_bytes(parts)).hexdigest()
 

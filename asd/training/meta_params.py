@@ -15,9 +15,10 @@ class MetaParams(Params):
     batch: int = Field(128, ge=1)
     epochs: int = Field(1, ge=1, description="passes over all N samples")
     min_steps: int = Field(0, ge=0, description="go on with further passes until this many steps are done")
-    cooldown: float = Field(
-        0.0, ge=0, le=1, description="last share of the steps in which the rate falls linearly to 0"
+    snapshots: int = Field(
+        1, ge=1, description="states of the virtual model, the last one included, whose losses are averaged"
     )
+    snapshot_every: int = Field(1, ge=1, description="steps between two of them")
     every: int = Field(1, ge=1, description="epochs between two meta-splits; the pool is kept in between")
     retries: int = Field(1, ge=0, description="further tries for a virtual model that did not learn")
     retry_lr: float = Field(0.5, gt=0, le=1, description="factor on the rate at each retry")

@@ -91,8 +91,19 @@ class StageRun:
         """Mixed precision as params ask for; to open around a forward pass."""
         return numeric.autocast(self.mode)
 
-    def score(self, model: torch.nn.Module, epoch: int, purpose: str) -> Scores:
-        """Score all samples; the random views depend on (epoch, purpose) alone."""
+    def score(self, model: torch.nn.Module, epoch: int, purpose: str, views: int = 1) -> Scores:
+        """Score all samples; the random views depend on (epoch, purpose) alone.
+
+        With several views the loss is their mean, and the prediction that of the first. An image
+        that is scored as it is has one view.
+        """
+        first = self._score_view(model, epoch, purpose)
+        if views == 1 or not self.context.training.score_augmented:
+            return first
+        losses = [self._score_view(model, epoch, f"{purpose}-view-{n}").losses for n in range(1, views)]
+        return Scores(np.mean([first.losses, *losses], axis=0, dtype=np.float32), first.predicted)
+
+    def _score_view(self, model: torch.nn.Module, epoch: int, purpose: str) -> Scores:
         training = self.context.training
         generator = torch_generator(self.context.random_seed, "score", purpose, epoch)
         return score(

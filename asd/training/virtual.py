@@ -8,7 +8,7 @@ train longer, is checked, and is tried again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -43,18 +43,19 @@ class VirtualRun:
         return int(max(params.epochs * per_pass, params.min_steps) * params.retry_steps**self.attempt)
 
 
-def train_virtual(
+def virtual_snapshots(
     model: ImageClassifier,
     store: ImageStore,
     labels: Labels,
     params: MetaParams,
     run: VirtualRun,
     autocast: Callable[[], AbstractContextManager[Any]],
-) -> ImageClassifier:
-    """A trained copy of `model`; the model itself is left alone.
+) -> Iterator[ImageClassifier]:
+    """Train a copy of `model` and yield it at each of `snapshot_steps`; it may be used until the next.
 
     Only the last `params.layers` layers are stepped; batch norm statistics of all layers move,
     since the copy is in training mode. Plain cross-entropy on all samples with labels as given.
+    The model itself is left alone.
     """
     virtual = copy.deepcopy(model)
     virtual.train()
@@ -67,9 +68,9 @@ def train_virtual(
     optimizer = torch.optim.Adam(trained, lr=run.rate(params), fused=True)
     targets = torch.from_numpy(labels.copy()).to(store.device)
     total = run.steps(params, store.count)
+    wanted = snapshot_steps(params, total)
     view_generator = torch_generator(run.random_seed, "virtual-views", run.epoch, run.attempt)
-    for step, index in enumerate(_passes(store.count, params.batch, total, run)):
-        optimizer.param_groups[0]["lr"] = run.rate(params) * cooled(step, total, params.cooldown)
+    for step, index in enumerate(_passes(store.count, params.batch, total, run), start=1):
         draws = draw(len(index), store.augment, view_generator)
         with autocast():
             logits = virtual(store.views(index, draws))
@@ -77,13 +78,22 @@ def train_virtual(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return virtual
+        if step in wanted:
+            yield virtual
+            virtual.train()  # whoever scored it has left it in evaluation mode
 
 
-def cooled(step: int, total: int, cooldown: float) -> float:
-    """Factor on the rate: 1, then over the last `cooldown` of the steps linearly down to 0."""
-    left = (total - step) / total
-    return min(1.0, left / cooldown) if cooldown else 1.0
+def snapshot_steps(params: MetaParams, total: int) -> list[int]:
+    """Counts of steps done at which the virtual model is scored, rising, at most `total`.
+
+    The last `params.snapshots` multiples of `snapshot_every` steps before the end, and the end;
+    fewer where there are not so many steps.
+    """
+    return [
+        total - back * params.snapshot_every
+        for back in reversed(range(params.snapshots))
+        if total > back * params.snapshot_every
+    ]
 
 
 def _passes(count: int, batch: int, total: int, run: VirtualRun) -> list[NDArray[np.int64]]:

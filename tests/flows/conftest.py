@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from asd.lifeline import is_alive
-
 ROOT = Path(__file__).parents[2]
 FAKE_STEP = Path(__file__).parent / "fake_step.py"
 
@@ -26,15 +24,6 @@ datasets: {digits: {}}
 attacks: {badnets: {}}
 defenses: {none: {}}
 """
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends within ten seconds."""
-    for _ in range(200):
-        if not is_alive(pid):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _stage(name: str, dimensions: list[str], needs: str, out: str) -> str:

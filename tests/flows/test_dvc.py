@@ -11,7 +11,8 @@ from asd.errors import ParamsError
 from asd.layout import Cell
 from flows import _dvc, _process
 from flows._lines import Line
-from tests.flows.conftest import FakeWorkspace, is_gone
+from tests.flows.conftest import FakeWorkspace
+from tests.processes import is_gone
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of dvc's pygtrie
 CELLS = [Cell("digits", "badnets", "none", trial) for trial in (0, 1)]

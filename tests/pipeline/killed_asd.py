@@ -116,15 +116,15 @@ def at_train(entry: dict[str, Any]) -> None:
 def at_virtual(entry: dict[str, Any]) -> None:
     from asd.training import virtual
 
-    original = virtual.cooled
+    original = virtual.draw
 
-    def cooled(step: int, total: int, cooldown: float) -> float:
-        frame = sys._getframe(1)
-        if step == total // 2 and frame.f_locals["run"].epoch == entry["epoch"]:
+    def drawing(*arguments: Any) -> Any:
+        its = sys._getframe(1).f_locals
+        if its["step"] == its["total"] // 2 and its["run"].epoch == entry["epoch"]:
             kill(entry)
-        return original(step, total, cooldown)
+        return original(*arguments)
 
-    virtual.cooled = cooled
+    virtual.draw = drawing
 
 
 def at_time(entry: dict[str, Any]) -> None:

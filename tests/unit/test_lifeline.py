@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from asd.lifeline import PARENT, is_alive, kill_group, run_and_forward
+from asd.lifeline import PARENT, kill_group, run_and_forward
+from tests.processes import is_gone
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -25,14 +26,6 @@ def wait_for_pid(file: Path) -> int:
             return int(file.read_text())
         time.sleep(0.05)
     raise AssertionError(f"no process wrote {file}")
-
-
-def is_gone(pid: int) -> bool:
-    for _ in range(200):
-        if not is_alive(pid):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_child_dies_when_its_parent_is_killed(tmp_path: Path) -> None:

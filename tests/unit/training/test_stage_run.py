@@ -13,6 +13,7 @@ from asd.defenses import asd, none
 from asd.pools.history import read_history
 from asd.training.context import StageContext
 from asd.training.resume import Checkpoints, drop_finished
+from asd.training.scoring import Scores
 from asd.training.stage_run import StageRun
 from asd.training.state import TrainingState
 
@@ -183,6 +184,44 @@ def test_the_optimizer_crosses_the_stages(make_context: MakeContext, scratch: Pa
     assert state.next_epoch == 4
     assert state.pool is not None
     assert state.pool.sum() == 30
+
+
+def test_the_loss_over_views_is_their_mean(make_context: MakeContext, scratch: Path) -> None:
+    run = StageRun(make_context(), Checkpoints(scratch, "f"), None, lambda m: none.make_optimizer(m, NONE))
+    single = [run.score(run.state.model, 3, name).losses for name in ("x", "x-view-1", "x-view-2")]
+    assert not np.array_equal(single[0], single[1])
+    three = run.score(run.state.model, 3, "x", views=3)
+    assert three.losses.dtype == np.float32
+    assert three.losses == pytest.approx((single[0] + single[1] + single[2]) / 3)
+    assert np.array_equal(run.score(run.state.model, 3, "x", views=1).losses, single[0])
+
+
+def test_only_a_meta_split_averages_losses_over_snapshots_and_as_many_views(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    outs = whole_run(make_context, scratch, tmp_path)
+    meta = ASD.stage3.meta.model_copy(update={"snapshots": 3, "every": 2})
+    params = ASD.model_copy(update={"stage3": ASD.stage3.model_copy(update={"meta": meta})})
+    context = make_context(stage=3, fingerprint="views")
+    run = StageRun(context, Checkpoints(scratch, "views"), outs[1], lambda m: asd.make_optimizer(m, params))
+    expected = run.score(run.state.model, 4, "main", views=3).losses
+    taken: list[tuple[str, int]] = []
+    virtual_losses: list[np.ndarray] = []
+    plain = run.score
+
+    def recorded(model: torch.nn.Module, epoch: int, purpose: str, views: int = 1) -> Scores:
+        taken.append((f"{purpose} {epoch}", views))
+        scores = plain(model, epoch, purpose, views)
+        if purpose.startswith("virtual"):
+            virtual_losses.append(scores.losses)
+        return scores
+
+    run.score = recorded  # type: ignore[method-assign]
+    asd.run_stage(run, params, 3)
+    snapshots = [(f"virtual-0-{number} 4", 1) for number in range(3)]
+    assert taken == [("main 4", 3), *snapshots, ("main 5", 1)]
+    assert np.array_equal(run.rows[0].loss, expected)
+    assert run.rows[0].virtual_loss == pytest.approx(sum(virtual_losses) / 3, rel=1e-6)
 
 
 def test_a_virtual_model_that_did_not_learn_leaves_the_pool_as_it_was(

@@ -13,7 +13,7 @@ from asd.models._blocks import ImageClassifier
 from asd.params import AugmentParams
 from asd.training.images import ImageStore, measure_normalisation
 from asd.training.meta_params import MetaParams
-from asd.training.virtual import VirtualRun, train_virtual
+from asd.training.virtual import VirtualRun, snapshot_steps, virtual_snapshots
 
 SetUp = tuple[ImageClassifier, ImageStore, np.ndarray]
 
@@ -26,9 +26,12 @@ def set_up(tiny: tuple[np.ndarray, np.ndarray]) -> SetUp:
     return small_resnet.build(params, 1, 3, torch.Generator()), store, labels
 
 
-def train(network: torch.nn.Module, store: ImageStore, labels: np.ndarray, **meta: object) -> torch.nn.Module:
+def train(network: ImageClassifier, store: ImageStore, labels: np.ndarray, **meta: object) -> ImageClassifier:
+    """The virtual model at the end of its training."""
     params = MetaParams(batch=16, **meta)  # type: ignore[arg-type]
-    return train_virtual(network, store, labels, params, VirtualRun(1, 0, 0), contextlib.nullcontext)  # type: ignore[arg-type]
+    run = VirtualRun(1, 0, 0)
+    (virtual,) = virtual_snapshots(network, store, labels, params, run, contextlib.nullcontext)
+    return virtual
 
 
 def test_only_the_last_layers_change_and_all_batch_statistics_move(set_up: SetUp) -> None:
@@ -81,3 +84,25 @@ def test_training_longer_fits_the_labels_better(set_up: SetUp) -> None:
             return torch.nn.functional.cross_entropy(virtual(store.plain(np.arange(60))), targets).item()
 
     assert loss_after(80) < 0.5 * loss_after(1)
+
+
+def test_snapshots_are_the_last_states_so_many_steps_apart() -> None:
+    assert snapshot_steps(MetaParams(), 391) == [391]
+    assert snapshot_steps(MetaParams(snapshots=3, snapshot_every=200), 2500) == [2100, 2300, 2500]
+    assert snapshot_steps(MetaParams(snapshots=3, snapshot_every=200), 400) == [200, 400]
+
+
+def test_scoring_a_snapshot_changes_nothing_of_what_follows(set_up: SetUp) -> None:
+    network, store, labels = set_up
+    params = MetaParams(batch=16, layers=3, min_steps=7, snapshots=3, snapshot_every=2)
+    states = []
+    for virtual in virtual_snapshots(
+        network, store, labels, params, VirtualRun(1, 0, 0), contextlib.nullcontext
+    ):
+        assert virtual.training
+        states.append({name: value.clone() for name, value in virtual.state_dict().items()})
+        virtual.eval()
+    assert len(states) == 3
+    assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
+    unbroken = train(network, store, labels, layers=3, min_steps=7).state_dict()
+    assert all(torch.equal(states[-1][name], unbroken[name]) for name in unbroken)
