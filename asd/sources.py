@@ -169,7 +169,7 @@ def source_files(folder: Path) -> Iterator[Path]:
                 raise DataError(f"{Path(root) / name} is a link to a folder; put the folder itself there")
         for name in (*folders, *files):
             if not name.isascii() and name != name.encode(errors="replace").decode():
-                raise DataError(f"{root} holds a name that is not UTF-8: {ascii(name)}")
+                raise DataError(f"{root} holds a name that is not UTF-8: {name!a}")
         found.extend(Path(root) / name for name in files if not name.startswith("."))
     yield from sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 

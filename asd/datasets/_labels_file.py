@@ -39,7 +39,7 @@ def columns_of(file: Path) -> tuple[str, str] | None:
     """Names of the path and the label column, if the first line has them."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(_reader(stream), [])
+            header: list[str] = next(_reader(stream), [])
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
     found = _find(header, PATH_COLUMNS), _find(header, LABEL_COLUMNS)
