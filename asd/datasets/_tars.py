@@ -27,17 +27,28 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Member:
-    """A regular file in an open archive."""
+    """A regular file in an archive."""
 
     name: str
     size: int
-    _stream: IO[bytes]
+    _path: Path
     _start: int
 
     def read(self) -> bytes:
-        """Its bytes; only while the archive is being listed."""
-        self._stream.seek(self._start)
-        return self._stream.read(self.size)
+        """Its bytes.
+
+        Raises:
+            DataError: the archive is gone or has become shorter.
+        """
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._start)
+                data = stream.read(self.size)
+        except OSError as error:
+            raise DataError(f"cannot read {self._path}: {error.strerror}") from error
+        if len(data) != self.size:
+            raise DataError(f"{self._path}: cut short inside member {self.name!r}")
+        return data
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -63,7 +74,7 @@ def _scan(stream: IO[bytes], path: Path) -> Iterator[Member]:
         start, end = at + _BLOCK, at + _BLOCK + info.size + -info.size % _BLOCK
         if info.size < 0 or end > total:
             raise DataError(f"{path}: cut short inside member {info.name!r}")
-        member = Member(long_name or info.name, info.size, stream, start)
+        member = Member(long_name or info.name, info.size, path, start)
         at = end
         if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
             if info.size > _MAX_NAME:

@@ -18,6 +18,8 @@ def dataset_choices(survey: Survey, facts: Facts) -> list[tuple[Any, ...]]:
         why_size = "as you asked"
     elif survey.sizes and survey.sizes.alike and size == min(survey.sizes.median):
         why_size = "all pictures have this size"
+    elif survey.sizes and size > min(survey.sizes.median):
+        why_size = f"the median is {median}; smaller pictures are enlarged, the network needs some room"
     else:
         why_size = (
             f"the median is {median}; detail smaller than a pixel at this size is lost, and "
