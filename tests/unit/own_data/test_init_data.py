@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -305,8 +307,6 @@ def test_a_mistake_is_answered_in_a_line_or_two_and_nothing_is_written(
         line for line in capsys.readouterr().err.splitlines() if not line.startswith("init data: pictures")
     ]
     assert len(said) <= 2
-    import re
-
     assert re.search(message, said[0])
     assert not (tmp_path / "w").exists()
 
@@ -337,7 +337,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_run_again_it_changes_nothing(tmp_path: Path) -> None:
-    data, quiet = folders(tmp_path / "data"), Reporter("init", "data", open(os.devnull, "w"))  # noqa: SIM115
+    data, quiet = folders(tmp_path / "data"), Reporter("init", "data", io.StringIO())
     create_around(tmp_path / "w", data, quiet)
     before = files(tmp_path / "w")
     assert create_around(tmp_path / "w", data, quiet).made.written == ()
