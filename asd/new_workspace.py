@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,52 +39,73 @@ def presets() -> list[str]:
 
 
 def create(folder: Path, preset: str, *, git: bool = False) -> NewWorkspace:
-    """Make `folder` a workspace with the params of `preset`; never commits and never stages.
+    """Make `folder` a workspace with the params of `preset`; see `create_with`.
+
+    Raises:
+        ParamsError: unknown preset, or as `create_with`.
+    """
+    if preset not in presets():
+        raise ParamsError(
+            f"no preset {preset!r}{nearest(preset, presets())} (presets: {', '.join(presets())})"
+        )
+    return create_with(folder, (PRESETS / f"{preset}.yaml").read_text(), git=git)
+
+
+def create_with(
+    folder: Path,
+    params_text: str,
+    *,
+    git: bool = False,
+    before_params: Callable[[Layout], object] = lambda layout: None,
+) -> NewWorkspace:
+    """Make `folder` a workspace with these params; never commits and never stages.
 
     A file that is there already stays as it is; so a second run mends a first one that was
     killed, and an existing repository keeps its `.gitignore` (missing lines are added).
 
     Args:
         git: make a git repository of its own there, unless the folder lies in one.
+        before_params: writes what must be there before `params.yaml` is.
 
     Raises:
-        ParamsError: unknown preset, or the folder has other params or another pipeline.
+        ParamsError: the folder has other params or another pipeline.
         DiskError: the folder may not be written to.
     """
-    if preset not in presets():
-        raise ParamsError(
-            f"no preset {preset!r}{nearest(preset, presets())} (presets: {', '.join(presets())})"
-        )
     root = folder.resolve()
-    _refuse_another(root, preset)
+    refuse_another(root, params_text)
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     if git and not _in_git(root):
         _start_git(root)
     in_git = _in_git(root)
-    written = [place for name, place in _FILES.items() if _place(TEMPLATE / name, root / place)]
+    written = [p for name, p in _FILES.items() if _place((TEMPLATE / name).read_text(), root / p)]
     if not (root / ".dvc" / "config").exists():
         _write(root / ".dvc" / "config", _dvc_config(in_git))
         written.append(".dvc/config")
     # params.yaml comes last of the copies: a folder that has one has all the rest
-    written += ["params.yaml"] if _place(PRESETS / f"{preset}.yaml", root / "params.yaml") else []
+    before_params(Layout(root))
+    written += ["params.yaml"] if _place(params_text, root / "params.yaml") else []
     make_ready(root)
     return NewWorkspace(root, in_git, tuple(sorted(written)))
 
 
-def _refuse_another(root: Path, preset: str) -> None:
+def refuse_another(root: Path, params_text: str | None = None) -> None:
+    """Refuse a folder with another pipeline or other params; None: whatever params.
+
+    Raises:
+        ParamsError: says which file is in the way.
+    """
     if root.exists() and not root.is_dir():
         raise ParamsError(f"{root} is a file; give a folder")
     layout = Layout(root)
-    wanted = {layout.pipeline: TEMPLATE / "pipeline.yaml", layout.params: PRESETS / f"{preset}.yaml"}
-    for file, template in wanted.items():
-        if file.exists() and file.read_bytes() != template.read_bytes():
+    wanted = {layout.pipeline: (TEMPLATE / "pipeline.yaml").read_text(), layout.params: params_text}
+    for file, text in wanted.items():
+        if text is not None and file.exists() and file.read_bytes() != text.encode():
             raise ParamsError(f"{root} has another {file.name} already; give an empty or a new folder")
 
 
-def _place(template: Path, target: Path) -> bool:
-    """Copy a template file; of `.gitignore` and `.dvcignore` add the missing lines. True if written."""
-    text = template.read_text()
+def _place(text: str, target: Path) -> bool:
+    """Write a template's text; of `.gitignore` and `.dvcignore` add the missing lines. True if written."""
     if target.exists():
         if target.name not in (".gitignore", ".dvcignore"):
             return False

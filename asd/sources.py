@@ -158,7 +158,8 @@ def source_files(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, sorted by relative name; names that start with a dot do not count.
 
     Raises:
-        DataError: a link to a folder (it would be followed for ever, or left out in silence).
+        DataError: a link to a folder (it would be followed for ever, or left out in silence), or a
+            name that is not UTF-8.
     """
     found: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=_raise):
@@ -166,6 +167,9 @@ def source_files(folder: Path) -> Iterator[Path]:
         for name in folders:
             if (Path(root) / name).is_symlink():
                 raise DataError(f"{Path(root) / name} is a link to a folder; put the folder itself there")
+        for name in (*folders, *files):
+            if not name.isascii() and name != name.encode(errors="replace").decode():
+                raise DataError(f"{root} holds a name that is not UTF-8: {name!a}")
         found.extend(Path(root) / name for name in files if not name.startswith("."))
     yield from sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 

@@ -47,6 +47,21 @@ def content_sha256(image: Images) -> str:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A picture that could not be read and is therefore no sample.
+
+    Attributes:
+        key: the key that it would have had.
+        source: where it came from.
+        reason: why it could not be read, in words.
+    """
+
+    key: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class SampleIndex:
     """What is known of N samples besides their pixels, in manifest order.
 

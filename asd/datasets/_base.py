@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from pydantic import Field
 from asd.errors import DataError, ParamsError
 from asd.params import Params
 from asd.rng import numpy_generator
-from asd.types import Labels, Sample
+from asd.types import Labels, LeftOut, Sample
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
@@ -42,8 +42,9 @@ class LoadedSplit:
         class_names: K names; label i is class_names[i].
         image_shape: (C, H, W) of every image.
         trusted: whether somebody vouches for the labels as published.
-        count: how many samples will come.
+        count: how many samples will come; those that turn out to be left out count too.
         samples: each sample once, in source order, read as it is asked for.
+        left_out: pictures that cannot be read; whole when `samples` has ended.
     """
 
     class_names: tuple[str, ...]
@@ -51,6 +52,7 @@ class LoadedSplit:
     trusted: bool
     count: int
     samples: Iterator[Sample]
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

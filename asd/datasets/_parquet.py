@@ -21,6 +21,7 @@ from asd.types import Labels
 
 _FOLDERS = (".", "data", "plain_text")
 _BATCH = 64  # rows decoded from Parquet at a time
+NO_BYTES = "holds no picture bytes (a path alone is not followed)"
 
 
 def split_files(source: Path, split: Split) -> list[Path]:
@@ -115,14 +116,20 @@ class Table:
         Raises:
             DataError: a row without picture bytes.
         """
+        for row, where, data in self.cells(rows):
+            if data is None:
+                raise DataError(f"{where} {NO_BYTES}")
+            yield row, where, data
+
+    def cells(self, rows: NDArray[np.int64] | None = None) -> Iterator[tuple[int, str, bytes | None]]:
+        """Like `pictures`, with None where a row has no picture bytes."""
         wanted = None if rows is None else set(rows.tolist())
         row = 0
         for file in self.files:
             start = row
             for cell in _cells(file, self.image_column):
                 if wanted is None or row in wanted:
-                    where = f"{file.name}#{row - start}"
-                    yield row, where, _bytes_of(cell.as_py(), where)
+                    yield row, f"{file.name}#{row - start}", _bytes_of(cell.as_py())
                 row += 1
 
 
@@ -142,11 +149,9 @@ def class_indexes(raw: Sequence[int] | Sequence[str], names: Sequence[str], wher
     return labels
 
 
-def _bytes_of(cell: object, where: str) -> bytes:
+def _bytes_of(cell: object) -> bytes | None:
     data = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(data, bytes):
-        raise DataError(f"{where} holds no picture bytes (a path alone is not followed)")
-    return data
+    return data if isinstance(data, bytes) else None
 
 
 def _column(schema: pa.Schema, file: Path, param: str, names: list[str]) -> str:

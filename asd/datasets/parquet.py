@@ -10,23 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
-from asd.datasets._base import (
-    LoadedSplit,
-    Split,
-    check_not_empty,
-    class_balanced_part,
-    is_held_out,
-    need_source,
-    shape_of_first,
-)
-from asd.datasets._images import PictureParams
-from asd.datasets._parquet import Table, class_indexes, split_files
+from asd.datasets._base import LoadedSplit, Split, check_not_empty, need_source
+from asd.datasets._images import PictureParams, UnreadableError
+from asd.datasets._parquet import NO_BYTES, Table, class_indexes, split_files
+from asd.datasets._pictures import Encoded, PictureTable, Rows, load_split
 from asd.errors import DataError
 from asd.progress import Reporter
-from asd.types import Sample
 
 
 class Params(PictureParams):
@@ -34,32 +25,34 @@ class Params(PictureParams):
 
     image_column: str | None = Field(None, description="null: img or image")
     label_column: str | None = Field(None, description="null: label")
-    class_names: tuple[str, ...] | None = Field(None, min_length=1, description="name of label 0, 1, ...")
 
 
 def load(params: Params, split: Split, source: Path | None, reporter: Reporter) -> LoadedSplit:
     """One split; the shape is that of its first picture unless `image_size` is set."""
     source = need_source(source, "parquet")
+    return load_split(params, split, open_table(params, source, split), source)
+
+
+def open_table(params: Params, source: Path, split: Split) -> PictureTable:
+    """The pictures of a split, or with `held_out` all.
+
+    Raises:
+        DataError: no such files or columns, or a label that is no class.
+    """
     if params.held_out is not None and split_files(source, "test"):
         raise DataError(f"{source} has a test split; leave out held_out")
     train = _table(params, source, "train")
     names = _class_names(params, train)
     table = train if split == "train" or params.held_out is not None else _table(params, source, split)
+
+    def read(rows: Rows | None) -> Iterator[Encoded]:
+        for row, where, data in table.cells(rows):
+            yield Encoded(
+                row, where, UnreadableError(f"{where} {NO_BYTES}", NO_BYTES) if data is None else data
+            )
+
     labels = class_indexes(table.raw_labels(), names, table.files[0].parent)
-    rows = np.arange(len(labels), dtype=np.int64)
-    if params.held_out is not None:
-        held = np.array([is_held_out(data, params.held_out) for _, _, data in table.pictures()], np.bool_)
-        rows = rows[held == (split == "test")]
-    rows = rows[class_balanced_part(labels[rows], params.limit_of(split), split)]
-    check_not_empty(len(rows), split, source)
-
-    def samples() -> Iterator[Sample]:
-        for row, where, data in table.pictures(rows):
-            key = f"{split}_{row:06d}"
-            yield Sample(key, params.decode(data, f"{key} ({where})"), int(labels[row]), where)
-
-    shape, whole = shape_of_first(samples())
-    return LoadedSplit(names, shape, params.trusted, len(rows), whole)
+    return PictureTable(names, labels, key=lambda row: f"{row:06d}", read=read)
 
 
 def _table(params: Params, source: Path, split: Split) -> Table:

@@ -17,6 +17,7 @@ from asd.types import SampleIndex
 FORMAT = "asd-shards/1"
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"
+LEFT_OUT = "left_out.json"
 INDEX_SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -50,6 +51,16 @@ class Base:
 
 
 @dataclass(frozen=True)
+class LeftOutFile:
+    """`left_out.json`: how many pictures it names, and its SHA-256 (hex)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A folder of shards.
 
@@ -63,6 +74,7 @@ class Manifest:
         shards: the tars in order; samples in manifest order fill one after the other.
         index_sha256: SHA-256 (hex) of index.parquet.
         base: what this is an overlay of, if it is one.
+        left_out: the record of pictures that could not be read, if there are any.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -77,10 +89,14 @@ class Manifest:
     shards: tuple[Shard, ...]
     index_sha256: str
     base: Base | None
+    left_out: LeftOutFile | None = None
 
     def to_bytes(self) -> bytes:
-        """The bytes of manifest.json."""
-        return store.json_bytes(asdict(self))
+        """The bytes of manifest.json; `left_out` stands there only if something was."""
+        fields = asdict(self)
+        if self.left_out is None:
+            del fields["left_out"]
+        return store.json_bytes(fields)
 
     @property
     def sha256(self) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from asd import store
 from asd.errors import DataError
-from asd.shards.manifest import INDEX, MANIFEST, read_manifest
+from asd.shards.left_out import read_left_out
+from asd.shards.manifest import INDEX, LEFT_OUT, MANIFEST, read_manifest
 from asd.shards.read import Layer
 
 
@@ -20,9 +21,11 @@ def verify_folder(folder: Path) -> None:
     """
     manifest = read_manifest(folder)
     wanted = {MANIFEST, INDEX, *(shard.name for shard in manifest.shards)}
+    wanted |= {LEFT_OUT} if manifest.left_out else set()
     strangers = sorted(path.name for path in folder.iterdir() if path.name not in wanted)
     if strangers:
         raise DataError(f"{folder} holds {strangers[0]!r}, which its manifest does not name")
+    read_left_out(folder, manifest)
     Layer.open(folder).verify()
 
 

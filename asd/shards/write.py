@@ -16,9 +16,10 @@ from asd import store
 from asd.errors import DataError, DiskError
 from asd.shards import tar
 from asd.shards.keys import check_key
+from asd.shards.left_out import write_left_out
 from asd.shards.manifest import FORMAT, INDEX, INDEX_SCHEMA, MANIFEST, Base, Manifest, Shard
 from asd.shards.png import encode_png
-from asd.types import Sample
+from asd.types import LeftOut, Sample
 
 SHARD_SAMPLES = 10_000
 SHARD_BYTES = 64 * 2**20
@@ -36,6 +37,7 @@ def write_shards(
     trusted: bool,
     base: Manifest | None = None,
     order: Sequence[str] | None = None,
+    left_out: Sequence[LeftOut] = (),
     shard_samples: int = SHARD_SAMPLES,
 ) -> Manifest:
     """Write tars, index and manifest into the existing `folder`.
@@ -46,6 +48,7 @@ def write_shards(
     Args:
         base: the manifest of the whole set, if the samples are an overlay over it.
         order: the keys that must come, in this order.
+        left_out: pictures that could not be read; looked at when all samples have come.
         shard_samples: most samples in one tar (a tar also ends at about 64 MiB).
 
     Raises:
@@ -70,6 +73,7 @@ def write_shards(
         shards=tuple(writer.shards),
         index_sha256=store.file_sha256(folder / INDEX),
         base=None if base is None else Base(f"{base.name}/{base.split}", base.sha256),
+        left_out=write_left_out(folder, left_out),
     )
     (folder / MANIFEST).write_bytes(manifest.to_bytes())
     return manifest

@@ -11,6 +11,7 @@ from asd.datasets._obtain import obtain
 from asd.errors import DataError
 from asd.params import Workspace
 from asd.progress import Reporter
+from asd.shards.manifest import LEFT_OUT
 from asd.shards.write import check_space, write_shards
 from asd.steps import StepItem
 from asd.types import Sample
@@ -51,21 +52,27 @@ def _write(folder: Path, loaded: LoadedSplit, name: str, split: str, progress: _
     manifest = write_shards(
         folder,
         progress.over(loaded.samples),
+        left_out=loaded.left_out,
         name=name,
         split=split,
         class_names=loaded.class_names,
         image_shape=loaded.image_shape,
         trusted=loaded.trusted,
     )
-    if manifest.count != loaded.count:
+    if manifest.count + len(loaded.left_out) != loaded.count:
         raise DataError(f"{name}: wanted {loaded.count} {split} images, got {manifest.count}")
+    if loaded.left_out:
+        progress.reporter.warn(
+            f"{len(loaded.left_out)} of {loaded.count} {split} images cannot be read and are left out; "
+            f"each is named in data/fetched/{name}/{split}/{LEFT_OUT}"
+        )
 
 
 class _Progress:
     """A line at every tenth of both splits together."""
 
     def __init__(self, reporter: Reporter, total: int) -> None:
-        self._reporter, self._total, self._done = reporter, total, 0
+        self.reporter, self._total, self._done = reporter, total, 0
 
     def over(self, samples: Iterator[Sample]) -> Iterator[Sample]:
         """Pass the samples on and count them."""
@@ -73,4 +80,4 @@ class _Progress:
             yield sample
             self._done += 1
             if self._done % max(1, self._total // 10) == 0:
-                self._reporter.progress(self._done, self._total, "images")
+                self.reporter.progress(self._done, self._total, "images")

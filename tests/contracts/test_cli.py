@@ -11,7 +11,7 @@ from asd.cli import app, main
 
 HEAVY = ("torch", "torchvision", "prefect", "dvc", "pandas", "pyarrow", "numpy", "pydantic", "sklearn")
 COMMANDS = {
-    ("init",): (),
+    ("init",): ("--preset", "--data", "--labels", "--image-size", "--json"),
     ("run",): (),
     ("table",): ("--json",),
     ("list",): ("--json",),

@@ -6,6 +6,7 @@ import gzip
 import inspect
 import io
 import struct
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -62,12 +63,35 @@ def _idx_folder(root: Path) -> Path:
     return root
 
 
+def _tars(root: Path) -> Path:
+    for split in SPLITS:
+        with tarfile.open(root / f"{split}.tar", "w") as archive:
+            for i in range(2 * PER_CLASS):
+                for ending, data in (("png", _png(8, i)), ("cls", "ab"[i % 2].encode())):
+                    entry = tarfile.TarInfo(f"{i}.{ending}")
+                    entry.size = len(data)
+                    archive.addfile(entry, io.BytesIO(data))
+    return root
+
+
+def _labels_files(root: Path) -> Path:
+    for split in SPLITS:
+        lines = ["path,label"]
+        for i in range(2 * PER_CLASS):
+            (root / f"{split}{i}.png").write_bytes(_png(8, i))
+            lines.append(f"{split}{i}.png,{'ab'[i % 2]}")
+        (root / f"{split}.csv").write_text("\n".join(lines))
+    return root
+
+
 SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "digits": lambda root: None,
     "cifar10": lambda root: _parquet_folder(root, 10, 32),
     "fashion_mnist": _idx_folder,
     "imagefolder": _class_folders,
     "parquet": _parquet_folder,
+    "webdataset": _tars,
+    "csv": _labels_files,
 }
 
 

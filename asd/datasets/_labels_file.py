@@ -1,0 +1,113 @@
+"""A labels file: lines of path and label below a line that names the columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, TextIO
+
+from asd.errors import DataError, nearest
+
+PATH_COLUMNS = (
+    "path",
+    "image",
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image_path",
+    "img",
+)
+LABEL_COLUMNS = ("label", "class", "class_name", "classname", "category", "target")
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture: `where` is its file and line in words, `path` counts from the data folder."""
+
+    where: str
+    line: int
+    path: str
+    label: str
+
+
+def columns_of(file: Path) -> tuple[str, str] | None:
+    """Names of the path and the label column, if the first line has them."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            header: list[str] = next(_reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+    found = _find(header, PATH_COLUMNS), _find(header, LABEL_COLUMNS)
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def read_labels(file: Path, path_column: str | None, label_column: str | None) -> list[Row]:
+    """All rows of a labels file in their order; empty lines do not count.
+
+    Raises:
+        DataError: cannot be read, no such columns, or a line without a path or a label, or with
+            a path that could leave the folder; names the line.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = _reader(stream)
+            header = [name.strip() for name in next(reader, [])]
+            path_at = _column(file, header, "path_column", path_column, PATH_COLUMNS)
+            label_at = _column(file, header, "label_column", label_column, LABEL_COLUMNS)
+            return [_row(file, reader.line_num, cells, path_at, label_at) for cells in reader if any(cells)]
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except csv.Error as error:
+        raise DataError(f"{file} line {reader.line_num} is not CSV: {error}") from error
+
+
+def _reader(stream: TextIO) -> Any:
+    """A strict reader from the start, with the delimiter that the first line has most of."""
+    delimiter = max(_DELIMITERS, key=stream.readline().count)
+    stream.seek(0)
+    return csv.reader(stream, delimiter=delimiter, strict=True)
+
+
+def _find(header: Sequence[str], names: Sequence[str]) -> str | None:
+    by_lower = {name.strip().lower(): name.strip() for name in header}
+    return next((by_lower[name] for name in names if name in by_lower), None)
+
+
+def _column(file: Path, header: list[str], param: str, wanted: str | None, names: Sequence[str]) -> int:
+    name = wanted if wanted is not None else _find(header, names)
+    if name is None or name not in header:
+        asked = repr(wanted) if wanted is not None else " or ".join(names)
+        hint = nearest(wanted, header) if wanted is not None else f"; set {param}"
+        raise DataError(
+            f"{file}: no column {asked} (its first line has: {', '.join(header) or 'nothing'}){hint}"
+        )
+    return header.index(name)
+
+
+def _row(file: Path, line: int, cells: list[str], path_at: int, label_at: int) -> Row:
+    where = f"{file.name} line {line}"
+    if max(path_at, label_at) >= len(cells):
+        raise DataError(f"{where}: {len(cells)} columns, wanted at least {max(path_at, label_at) + 1}")
+    path, label = cells[path_at].strip(), cells[label_at].strip()
+    if not path or not label:
+        raise DataError(f"{where}: no {'label' if path else 'path'}")
+    return Row(where, line, _inside(path, where), label)
+
+
+def _inside(path: str, where: str) -> str:
+    """The path with slashes and without `.`; it may neither leave the folder nor be hidden in it."""
+    if "/" not in path:
+        path = path.replace("\\", "/")
+    parts = PurePosixPath(path).parts
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in parts:
+        raise DataError(f"{where}: path {path!r} leaves the data folder; wanted one that counts from it")
+    if any(part.startswith(".") for part in parts):
+        raise DataError(f"{where}: {path!r} is hidden; names that start with a dot do not count")
+    return "/".join(parts)

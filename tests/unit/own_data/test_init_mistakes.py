@@ -1,0 +1,216 @@
+"""Every mistake of a newcomer with `asd init --data` is answered in a line or two."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asd.cli import main
+from tests.unit.own_data.pictures import class_folders, encoded, labelled, parquet, write
+
+
+def folders(root: Path) -> Path:
+    return class_folders(root, {"cat": 40, "dog": 40})
+
+
+def empty(root: Path) -> list[str]:
+    root.mkdir()
+    return [str(root)]
+
+
+def documents(root: Path) -> list[str]:
+    write(root / "a" / "thesis.pdf", b"%PDF")
+    return [str(root)]
+
+
+def flat(root: Path) -> list[str]:
+    write(root / "1.png", encoded(1))
+    write(root / "2.png", encoded(2))
+    return [str(root)]
+
+
+def one_class(root: Path) -> list[str]:
+    return [str(class_folders(root, {"cat": 60}))]
+
+
+def one_level_too_high(root: Path) -> list[str]:
+    class_folders(root / "images", {"cat": 40, "dog": 40})
+    return [str(root)]
+
+
+def differ_in_case(root: Path) -> list[str]:
+    return [str(class_folders(root, {"Cat": 30, "cat": 30}))]
+
+
+def three_images(root: Path) -> list[str]:
+    return [str(class_folders(root, {"cat": 60, "dog": 3}))]
+
+
+def too_few_after_the_test_part(root: Path) -> list[str]:
+    # by content, some of these five fall into the test part
+    return [str(class_folders(root, {"cat": 62, "dog": 5}))]
+
+
+def tiny(root: Path) -> list[str]:
+    return [str(class_folders(root, {"cat": 40, "dog": 40}, side=1))]
+
+
+def few_in_all(root: Path) -> list[str]:
+    return [str(class_folders(root, {"cat": 20, "dog": 20}))]
+
+
+def nothing_readable(root: Path) -> list[str]:
+    for i in range(60):
+        write(root / ("cat" if i % 2 else "dog") / f"{i}.jpg", b"II*\0 a TIFF")
+    return [str(root)]
+
+
+def dark_16_bit(root: Path) -> list[str]:
+    for i in range(60):
+        path = root / ("cat" if i % 2 else "dog") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((16, 16), 4000 + i, np.uint16)).save(path)
+    return [str(root)]
+
+
+def missing_image(root: Path) -> list[str]:
+    labelled(root)
+    (root / "images" / "7.png").unlink()
+    return [str(root)]
+
+
+def labels_elsewhere(root: Path) -> list[str]:
+    labelled(root / "in")
+    (root / "labels.csv").write_text((root / "in" / "labels.csv").read_text())
+    return [str(root / "in"), "--labels", str(root / "labels.csv")]
+
+
+def no_such_labels(root: Path) -> list[str]:
+    labelled(root)
+    return [str(root), "--labels", str(root / "label.csv")]
+
+
+def several_labels(root: Path) -> list[str]:
+    labelled(root)
+    (root / "more.csv").write_text((root / "labels.csv").read_text())
+    return [str(root)]
+
+
+def a_zip(root: Path) -> list[str]:
+    write(root / "data.zip", b"PK")
+    return [str(root / "data.zip")]
+
+
+def a_picture(root: Path) -> list[str]:
+    write(root / "1.png", encoded(1))
+    return [str(root / "1.png")]
+
+
+def nowhere(root: Path) -> list[str]:
+    return [str(root)]
+
+
+def unnamed_parquet(root: Path) -> list[str]:
+    for part in ("a", "b"):
+        parquet(root / f"part-{part}.parquet", ["cat", "dog"] * 3)
+    return [str(root)]
+
+
+def labels_from_one(root: Path) -> list[str]:
+    return [str(parquet(root / "all.parquet", [1, 2] * 30))]
+
+
+def linked_folder(root: Path) -> list[str]:
+    folders(root / "data")
+    os.symlink(root / "data" / "cat", root / "data" / "lynx")
+    return [str(root / "data")]
+
+
+def empty_class(root: Path) -> list[str]:
+    (folders(root) / "bird").mkdir()
+    return [str(root)]
+
+
+def preset_too(root: Path) -> list[str]:
+    return [str(folders(root)), "--preset", "digits"]
+
+
+def size_of_nothing(root: Path) -> list[str]:
+    return [str(folders(root)), "--image-size", "4"]
+
+
+MISTAKES: list[tuple[Callable[[Path], list[str]], int, str]] = [
+    (nowhere, 2, "--data: .* does not exist"),
+    (empty, 3, "is an empty folder; wanted class folders"),
+    (documents, 3, r"holds 1 files but no picture \(such as a/thesis.pdf\)"),
+    (flat, 3, "no class folders and no CSV of path and label; put the pictures of each class in a folder"),
+    (a_picture, 3, "is a file, but neither .parquet, .tar nor .csv; give the folder"),
+    (a_zip, 3, "unpack it and give the folder"),
+    (one_class, 3, "one class folder only, 'cat'; a classifier needs two or more"),
+    (one_level_too_high, 3, "one class folder only, 'images'.*did you mean --data .*/images"),
+    (differ_in_case, 3, "classes 'Cat' and 'cat' differ only in case"),
+    (empty_class, 3, "class folder .*bird is empty"),
+    (three_images, 3, "too few pictures of class 'dog' 3; wanted at least 5 each"),
+    (
+        too_few_after_the_test_part,
+        3,
+        r"too few training images \(after the test part\) of class 'dog' [0-4];",
+    ),
+    (few_in_all, 3, r"\d\d training images; wanted at least 50"),
+    (tiny, 3, "the pictures are 1x1 .*wanted at least 8x8"),
+    (nothing_readable, 3, "none of 60 pictures can be read; of the first, cat/1.jpg: not a PNG, JPEG"),
+    (dark_16_bit, 3, "use only the values 0 to 4059 of 65535.*stretch them"),
+    (missing_image, 3, r"labels.csv line 9: no file 'images/7.png' in "),
+    (no_such_labels, 2, "--labels: .*label.csv is no file"),
+    (labels_elsewhere, 2, "labels.csv lies outside .*copy it into that folder"),
+    (several_labels, 2, "several labels files: labels.csv, more.csv; say which: --labels FILE"),
+    (unnamed_parquet, 3, "2 Parquet files, but none is named train.parquet"),
+    (labels_from_one, 3, "too few pictures of class '0' 0"),
+    (linked_folder, 3, "lynx is a link to a folder"),
+    (preset_too, 2, "--preset and --data exclude each other"),
+    (size_of_nothing, 2, "--image-size must be 8 to 1024, got 4"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arrange", "code", "message"), MISTAKES, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_a_mistake_is_answered_in_a_line_or_two_and_nothing_is_written(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arrange: Callable[[Path], list[str]],
+    code: int,
+    message: str,
+) -> None:
+    words = arrange(tmp_path / "data")
+    assert main(["init", str(tmp_path / "w"), "--data", *words]) == code
+    said = [
+        line for line in capsys.readouterr().err.splitlines() if not line.startswith("init data: pictures")
+    ]
+    assert len(said) <= 2
+    assert re.search(message, said[0])
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("option", [["--labels", "x.csv"], ["--image-size", "32"]])
+def test_options_of_data_without_data_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    assert main(["init", str(tmp_path / "w"), *option]) == 2
+    assert "go with --data PATH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [".", "cat", "new"])
+def test_a_workspace_inside_the_data_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    data = folders(tmp_path / "data")
+    assert main(["init", str(data / place), "--data", str(data)]) == 2
+    assert "lies in the data folder" in capsys.readouterr().err
+    assert not list(data.rglob("params.yaml"))
