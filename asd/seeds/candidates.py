@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -65,8 +64,8 @@ def source_group(source: str, class_name: str) -> str:
     file, is_row, _ = source.partition("#")
     if is_row:
         return file
-    folder = PurePosixPath(source).parent
-    return str(PurePosixPath(*(part for part in folder.parts if part != class_name)))
+    folders = source.split("/")[:-1]
+    return "/".join(folder for folder in folders if folder != class_name) or "."
 
 
 def of_sources(index: SampleIndex, class_names: Sequence[str], wanted: Sequence[str]) -> frozenset[int]:

@@ -148,3 +148,14 @@ def test_several_data_sets_must_be_told_apart(
     assert kit.asd(workspace, "add", *CAT, "1") == 2
 
     assert "say --dataset imagefolder or --dataset digits" in capsys.readouterr().err
+
+
+def test_a_fetch_that_fails_says_why_and_ends_with_its_code(
+    kit: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = kit.make_workspace(tmp_path)
+    (Layout(root).locations).unlink()
+
+    assert kit.asd(root, "sheet") == 2
+
+    assert "asd: this machine does not know where data set imagefolder lies" in capfd.readouterr().err
