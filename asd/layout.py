@@ -51,6 +51,15 @@ class Layout:
         return self.root / "seeds"
 
     @property
+    def trusted_seeds(self) -> Path:
+        """Pictures of the training data that people vouch for, from `asd seeds add`."""
+        return self.seeds_by_people / "trusted.csv"
+
+    def seed_sheets(self, dataset: str) -> Path:
+        """Pictures to pick seeds from (derived, ignored by git); no step depends on them."""
+        return self.root / "sheets" / dataset
+
+    @property
     def local(self) -> Path:
         """State of this machine only (ignored by git): locations, locks, Prefect's home."""
         return self.root / ".asd"

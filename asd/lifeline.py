@@ -74,11 +74,14 @@ class _StopSignalError(BaseException):
         self.number = number
 
 
-def run_and_forward(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], grace: float = 10.0) -> int:
+def run_and_forward(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], grace: float = 10.0, quiet: bool = False
+) -> int:
     """Run a child that lives in a session of its own; pass on Ctrl-C, SIGTERM and SIGHUP.
 
     The child gets the signal as SIGTERM (so that Ctrl-C in a terminal arrives once) and
-    `grace` seconds to stop what it started; a second signal ends the wait.
+    `grace` seconds to stop what it started; a second signal ends the wait. With `quiet` its
+    standard output goes to standard error.
 
     Returns:
         The child's exit code, or 128 + the number of the signal that stopped it or us.
@@ -87,7 +90,8 @@ def run_and_forward(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
     child: subprocess.Popen[bytes] | None = None
     try:
         whole = {**env, PARENT: str(os.getpid())}
-        child = subprocess.Popen(list(command), cwd=cwd, env=whole, start_new_session=True)
+        output = sys.stderr.fileno() if quiet else None
+        child = subprocess.Popen(list(command), cwd=cwd, env=whole, start_new_session=True, stdout=output)
         code = child.wait()
         return code if code >= 0 else 128 - code
     except _StopSignalError as stop:

@@ -44,11 +44,14 @@ class SeedParams(Params):
 
     use: Literal["oracle", "keys", "folder"] = Field(
         "oracle",
-        description="oracle: drawn from truly clean samples (evaluation only); keys: a file of "
-        "keys that you trust; folder: trusted images outside the training set "
+        description="oracle: drawn from truly clean samples (evaluation only); keys: those that people "
+        "vouch for (`asd seeds`); folder: trusted images outside the training set "
         "(`asd source set seeds PATH`)",
     )
-    keys_file: str = Field("trusted.txt", description="file below seeds/, one key a line")
+    keys_file: str = Field(
+        "trusted.csv",
+        description="file below seeds/: that of `asd seeds add`, or a text file with one key a line",
+    )
 
 
 class AugmentParams(Params):

@@ -5,8 +5,8 @@ Each defense takes the first w of every class. `asd.seed_drawing` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,7 @@ class SeedSet:
         ranks: 0 is best, int64, shape (S,); 0, 1, 2... within each class.
         limited: labels of the classes that have more seeds than are listed.
         extra: shards to append to the training set; None unless origin is `folder`.
+        vouched_by: who vouches for how many, where that is on record.
     """
 
     origin: Origin
@@ -50,6 +51,13 @@ class SeedSet:
     ranks: Labels
     limited: tuple[int, ...] = ()
     extra: Path | None = None
+    vouched_by: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """What is to be said of the set in a report."""
+        names = ", ".join(f"{name} ({count})" for name, count in self.vouched_by.items())
+        return NOTES[self.origin] + (f"; vouched for by {names}" if names else "")
 
     def first(self, per_class: int) -> tuple[str, ...]:
         """The keys of the best `per_class` of every class; a class with fewer gives all it has.
@@ -100,9 +108,10 @@ def write_seed_set(folder: Path, seeds: SeedSet, class_names: Sequence[str]) -> 
     store.write_parquet(folder / _RANKED, table)
     about = {
         "origin": seeds.origin,
-        "note": NOTES[seeds.origin],
+        "note": seeds.note,
         "counts": {name: int((seeds.labels == label).sum()) for label, name in enumerate(class_names)},
         "limited": list(seeds.limited),
+        "vouched_by": dict(seeds.vouched_by),
     }
     store.write_json(folder / _ABOUT, about)
 
@@ -126,5 +135,6 @@ def read_seed_set(folder: Path) -> SeedSet:
         labels=table["label"].to_numpy(),
         ranks=table["rank"].to_numpy(),
         limited=tuple(about.get("limited", ())),
+        vouched_by=dict(about.get("vouched_by", {})),
         extra=folder / EXTRA if origin == "folder" else None,
     )

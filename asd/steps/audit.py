@@ -16,7 +16,7 @@ from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.pools.history import read_history
 from asd.progress import Reporter
-from asd.seed_set import NOTES, SeedSet, read_seed_set
+from asd.seed_set import SeedSet, read_seed_set
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
@@ -39,7 +39,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         )
         used = _seeds_used(workspace, cell, seeds)
         record = _read_record(layout, cell, view, used)
-        note = SeedNote(seeds.origin, NOTES[seeds.origin], len(used)) if used else None
+        note = SeedNote(seeds.origin, seeds.note, len(used)) if used else None
         pools = pool_figures(record)
         page = render_report(_report_input(workspace, cell, record, view, pools, note))
     store.write_parquet(layout.audit_samples(cell), sample_table(record))

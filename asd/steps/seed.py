@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from asd import seed_drawing, seed_set, store
-from asd.errors import ParamsError
+from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
 from asd.seed_images import load_seed_images
 from asd.seed_set import SeedSet
+from asd.seeds import ranking
+from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import Manifest, read_index, read_manifest
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
@@ -22,7 +24,10 @@ from asd.steps import StepItem
 from asd.truth import read_truth
 from asd.types import SampleIndex
 
-NOT_TRUSTED = "oracle seeds need known-clean data; use keys or folder"
+NOT_TRUSTED = (
+    "oracle seeds need known-clean data, and nobody vouches for the labels of {dataset}: pick seeds with "
+    "`asd seeds sheet`, then `asd run -S seeds.use=keys`; or set seeds.use to folder (`asd seeds --help`)"
+)
 
 
 def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
@@ -34,7 +39,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     use, random_seed = workspace.params.seeds.use, workspace.params.random_seed
     like = read_manifest(base)
     if use == "oracle" and not like.trusted:
-        raise ParamsError(NOT_TRUSTED)
+        raise ParamsError(NOT_TRUSTED.format(dataset=item.dataset))
     inputs = (base, overlay, truth) if use == "oracle" else (base, overlay)
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
@@ -44,7 +49,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         if use == "oracle":
             seeds = _oracle(index, truth, random_seed, trial)
         elif use == "keys":
-            seeds = _keys(layout, index, workspace.params.seeds.keys_file)
+            seeds = _keys(workspace, item, index, reporter)
         else:
             seeds = _folder(layout, index, like, folder / seed_set.EXTRA, random_seed, trial)
         seeds.check_classes(like.class_names)
@@ -57,11 +62,24 @@ def _oracle(index: SampleIndex, truth: Path, random_seed: int, trial: int) -> Se
     return seed_drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
 
 
-def _keys(layout: Layout, index: SampleIndex, keys_file: str) -> SeedSet:
+def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Reporter) -> SeedSet:
+    layout, keys_file = workspace.layout, workspace.params.seeds.keys_file
     path = layout.seeds_by_people / keys_file
     if layout.seeds_by_people.resolve() not in path.resolve().parents:
         raise ParamsError(f"seeds.keys_file: wanted a file below seeds/, got {keys_file!r}")
-    return seed_drawing.from_keys(index, seed_drawing.read_keys_file(path), f"seeds/{keys_file}")
+    if path.suffix != ".csv":
+        return seed_drawing.from_keys(index, seed_drawing.read_keys_file(path), f"seeds/{keys_file}")
+    rows = [row for row in read_trusted(path) if row.dataset == item.dataset]
+    if not rows:
+        raise DataError(
+            f"no seeds for {item.dataset} in seeds/{keys_file} yet: pick some with `asd seeds sheet`"
+        )
+    base = layout.fetched(item.dataset, "train")
+    left = ranking.still_vouched(rows, read_index(base), index, read_manifest(base).class_names)
+    if len(left) < len(rows):
+        gone = len(rows) - len(left)
+        reporter.warn(f"{gone} of {len(rows)} seeds left out: {item.attack_name} changed their pictures")
+    return ranking.ranked(left, index, workspace.params.random_seed, item.trial_number, f"seeds/{keys_file}")
 
 
 def _folder(
@@ -69,7 +87,10 @@ def _folder(
 ) -> SeedSet:
     place = check_source(layout, SEEDS)
     if not isinstance(place, Path):
-        raise ParamsError("seeds.use is folder, but no folder is set: `asd source set seeds PATH`")
+        raise ParamsError(
+            "seeds.use is folder, but no folder is set: `asd source set seeds PATH`; or pick seeds from the "
+            "training data with `asd seeds sheet`"
+        )
     extra.mkdir()
     write_shards(
         extra,

@@ -20,6 +20,10 @@ COMMANDS = {
     ("verify",): ("--json",),
     ("doctor",): ("--json",),
     ("source", "set"): (),
+    ("seeds", "sheet"): ("--json", "--dataset", "--per-class", "--source"),
+    ("seeds", "add"): ("--json", "--dataset", "--class", "--by", "--key"),
+    ("seeds", "list"): ("--json", "--dataset"),
+    ("seeds", "check"): ("--json", "--dataset"),
 }
 
 
@@ -57,3 +61,14 @@ def test_help_lists_what_the_command_promises(
 def test_tracebacks_of_typer_are_off() -> None:
     assert app.pretty_exceptions_enable is False
     assert isinstance(app, typer.Typer)
+
+
+def test_the_help_of_seeds_says_what_was_measured_with_poisoned_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["seeds", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "about 10 images per class whose picture and label you vouch for" in text
+    assert "because a trigger can be invisible" in text
+    assert "with 1 to 3 of them the defense held" in text
+    assert "with 4 it broke under Blend (attack success 99.9%) and CLB (98.9%)" in text

@@ -1,6 +1,7 @@
 """Seed sets: which samples are drawn, how they are ranked, and what the files tell."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -180,7 +181,18 @@ def test_the_files_tell_keys_labels_ranks_and_the_origin_and_nothing_else(tmp_pa
         "note": "evaluation only: drawn with knowledge of what was planted",
         "counts": {"cat": 50, "dog": 50, "owl": 50},
         "limited": [0, 1, 2],
+        "vouched_by": {},
     }
+
+
+def test_who_vouches_is_kept_and_told_in_the_note(tmp_path):
+    seeds = replace(seed_drawing.from_keys(INDEX, ["k0000"], "x"), vouched_by={"Ada": 7, "Bob": 2})
+
+    seed_set.write_seed_set(tmp_path, seeds, ("cat", "dog", "owl"))
+
+    assert seed_set.read_seed_set(tmp_path).vouched_by == {"Ada": 7, "Bob": 2}
+    note = json.loads((tmp_path / "seed_set.json").read_text())["note"]
+    assert note == "keys that a person named as trusted; vouched for by Ada (7), Bob (2)"
 
 
 def test_a_seed_set_of_unknown_origin_is_an_error(tmp_path):

@@ -1,0 +1,1 @@
+"""Seeds that people pick: sheets of candidates, the file of what they vouch for, its checks."""
