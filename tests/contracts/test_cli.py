@@ -20,6 +20,11 @@ COMMANDS = {
     ("verify",): ("--json",),
     ("doctor",): ("--json",),
     ("source", "set"): (),
+    ("model", "export"): ("--format", "--json"),
+    ("model", "list"): ("--json",),
+    ("model", "promote"): (),
+    ("model", "rollback"): (),
+    ("predict",): ("--json",),
 }
 
 
