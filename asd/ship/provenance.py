@@ -120,10 +120,11 @@ def _worst_class(metrics: dict[str, Any]) -> tuple[str, float] | None:
 
 
 def code_of(workspace: Workspace, cell: Cell) -> dict[str, str]:
-    """Version of asd, and the hashes in `asd.lock` of what trains the cell."""
+    """Version of asd, and the hashes in `asd.lock` of what trained the cell."""
     item = StepItem(cell.dataset, cell.attack, cell.defense, cell.trial)
-    hashes = code_lock.hashes_of(workspace, "stage3", item)
-    return {"asd": installed_version(), **{f"{kind}.{name}": value for (kind, name), value in hashes.items()}}
+    lock = code_lock.recorded(workspace.layout)
+    hashes = {f"{s}.{n}": lock[s][n] for s, n in code_lock.entries("stage3", item) if n in lock.get(s, {})}
+    return {"asd": installed_version(), **hashes}
 
 
 def training_precision(workspace: Workspace, cell: Cell) -> str:
