@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,9 +26,17 @@ def predict(
 
     No workspace is needed, but one gives its own plug-ins where the network is one of them.
     """
-    from asd.layout import Layout
+    _check_places(folder, images)
+    rows = _predictions(folder, images, find_workspace(workspace) if workspace else None)
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['file']}\t{row['class']}\t{row['probability']:.3f}")
+
+
+def _check_places(folder: Path, images: list[Path]) -> None:
     from asd.ship.format import FACTS_FILE
-    from asd.ship.load import load_model
 
     if not (folder / FACTS_FILE).is_file():
         raise ParamsError(
@@ -37,10 +45,16 @@ def predict(
     absent = [path for path in images if not path.is_file()]
     if absent:
         raise DataError(f"no picture {absent[0]}" + (" (it is a folder)" if absent[0].is_dir() else ""))
-    root = find_workspace(workspace) if workspace else workspace_above(Path.cwd())
+
+
+def _predictions(folder: Path, images: list[Path], given: Path | None) -> list[dict[str, Any]]:
+    from asd.layout import Layout
+    from asd.ship.load import load_model
+
+    root = given or workspace_above(Path.cwd())
     model = load_model(folder, plugins=Layout(root).plugins if root else None)
     labels, probabilities = model.predict([str(path) for path in images])
-    rows = [
+    return [
         {
             "file": str(path),
             "class": model.class_names[label],
@@ -50,8 +64,3 @@ def predict(
         }
         for path, label, shares in zip(images, labels.tolist(), probabilities, strict=True)
     ]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        typer.echo(f"{row['file']}\t{row['class']}\t{row['probability']:.3f}")

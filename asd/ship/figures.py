@@ -126,14 +126,14 @@ class SuspectCounts:
 
 def suspects(layout: Layout, cell: Cell) -> SuspectCounts | None:
     """Count the suspects of a cell; None where the audit gives no verdicts."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     path = layout.audit_samples(cell)
     if not path.is_file() or "verdict" not in pq.read_schema(path).names:
         return None
     table = store.read_parquet(path, ["verdict", "class_name", "source"])
-    rows = [i for i, verdict in enumerate(table["verdict"].to_pylist()) if verdict == SUSPECT]
-    chosen = table.take(rows)
+    chosen = table.filter(pc.equal(table["verdict"], SUSPECT))
     return SuspectCounts(
         _counts(chosen["class_name"].to_pylist()),
         _counts([source_of(text) for text in chosen["source"].to_pylist()]),

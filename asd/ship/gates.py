@@ -54,8 +54,11 @@ def refuse_impossible(workspace: Workspace) -> None:
             f"{first} has nothing to judge: every defense of cells.defenses is none; list one, such as asd"
         )
     chosen = promoted_cell(workspace)
-    if "most_asr" not in limits:
-        return
+    if "most_asr" in limits:
+        _refuse_impossible_asr(workspace, defended, chosen)
+
+
+def _refuse_impossible_asr(workspace: Workspace, defended: Sequence[Cell], chosen: Cell | None) -> None:
     if not any(is_planted(workspace, cell) for cell in defended):
         raise ParamsError(
             "gates.most_asr has no figure: every attack of cells.attacks is none, so nothing is planted; "

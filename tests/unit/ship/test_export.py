@@ -74,7 +74,7 @@ def test_a_folder_with_files_is_never_replaced(finished: Pets, tmp_path: Path) -
 
 
 def test_a_cell_that_was_not_run_names_the_command(finished: Pets, tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="pets/badnets/none/0 is not finished.*`asd run"):
+    with pytest.raises(ParamsError, match=r"pets/badnets/none/0 is not finished.*`asd run"):
         shipping.export(finished.workspace, Cell("pets", "badnets", "none", 0), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -84,9 +84,7 @@ def card(pets: Pets, cell: Cell, folder: Path) -> str:
     return (folder / "MODEL_CARD.md").read_text()
 
 
-def test_the_card_states_data_seeds_figures_and_what_was_not_measured(
-    finished: Pets, tmp_path: Path
-) -> None:
+def test_the_card_states_data_seeds_figures_and_what_was_not_measured(finished: Pets, tmp_path: Path) -> None:
     text = card(finished, CLEAN, tmp_path / "out")
     for line in (
         "Licence: (fill in",

@@ -21,9 +21,10 @@ from asd.rng import numpy_generator
 from tests.unit.ship.conftest import CLASSES, NETWORK
 
 NOT_NEEDED = (
-    "prefect dvc duckdb altair vl_convert typer click rich pyarrow pandas yaml ruamel sklearn webdataset "
-    "torchvision fastapi uvicorn jinja2 psutil flows onnx onnxruntime"
-).split()
+    *("prefect", "dvc", "flows", "duckdb", "altair", "vl_convert", "typer", "click", "rich", "pyarrow"),
+    *("pandas", "yaml", "ruamel", "sklearn", "webdataset", "torchvision", "fastapi", "uvicorn"),
+    *("jinja2", "psutil", "onnx", "onnxruntime"),
+)
 
 
 def images(count: int = 6) -> np.ndarray:

@@ -31,7 +31,8 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 images = numpy.load(sys.argv[2])
 one = [session.run(None, {"images": images[i:i + 1]}) for i in range(3)]
 probabilities, labels = session.run(None, {"images": images})
-numpy.savez(sys.argv[3], probabilities=probabilities, labels=labels, one=numpy.concatenate([o[0] for o in one]))
+one = numpy.concatenate([found[0] for found in one])
+numpy.savez(sys.argv[3], probabilities=probabilities, labels=labels, one=one)
 kinds = [(i.name, i.type, i.shape) for i in session.get_inputs()]
 print(json.dumps({"kinds": kinds, "torch": "torch" in sys.modules, "asd": "asd" in sys.modules}))
 """
