@@ -70,7 +70,7 @@ def export(
     apart = ", ".join(f"{name} {value:.1e}" for name, value in largest.items())
     typer.echo(f"{done.folder}: {', '.join(done.files)}")
     typer.echo(f"the same class on {done.agreement.images} test images; probabilities apart by {apart}")
-    typer.echo(f"next: fill in the licence in {folder}/MODEL_CARD.md; `asd predict {folder} IMAGE`")
+    typer.echo(f"next: fill in the licence in {folder}/MODEL_CARD.md; `python {folder}/predict.py IMAGE`")
 
 
 def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
