@@ -54,7 +54,7 @@ def refresh(workspace: Workspace, package: Path = PACKAGE) -> list[str]:
         ParamsError: a variant names a plug-in that does not exist.
     """
     now = current(workspace, package)
-    before = _read(workspace.layout)
+    before = recorded(workspace.layout)
     changed = _changed(before, now)
     if changed or not workspace.layout.code_lock.is_file():
         with atomic_file(workspace.layout.code_lock) as temporary:
@@ -64,11 +64,11 @@ def refresh(workspace: Workspace, package: Path = PACKAGE) -> list[str]:
 
 def differences(workspace: Workspace, step: str, item: StepItem, package: Path = PACKAGE) -> list[str]:
     """Entries of `asd.lock` that `step` relies on and that are not the installed code's."""
-    recorded = _read(workspace.layout)
+    before = recorded(workspace.layout)
     return [
         f"{section}.{name}"
         for (section, name), now in hashes_of(workspace, step, item, package).items()
-        if recorded.get(section, {}).get(name) != now
+        if before.get(section, {}).get(name) != now
     ]
 
 
@@ -165,7 +165,12 @@ def _default_of(field: str, file: Path) -> str | None:
     return None
 
 
-def _read(layout: Layout) -> Hashes:
+def recorded(layout: Layout) -> Hashes:
+    """What `asd.lock` says; empty where there is none.
+
+    Raises:
+        ParamsError: it is not YAML.
+    """
     try:
         raw = yaml.safe_load(layout.code_lock.read_text())
     except FileNotFoundError:

@@ -95,6 +95,21 @@ class Layout:
         """A workspace's own plug-ins, one folder per kind."""
         return self.root / "plugins"
 
+    # -- models that may leave the house (ignored by git, no output of DVC) -----------------
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def current_model(self) -> Path:
+        """A link to the export of `model_history` that is to be served."""
+        return self.models / "current"
+
+    @property
+    def model_history(self) -> Path:
+        """One numbered export per promotion."""
+        return self.models / "history"
+
     # -- data, all tracked by DVC -------------------------------------------------------
     @property
     def data(self) -> Path:

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asd.errors import ParamsError, nearest
+from asd.gate_params import GateParams
 from asd.layout import Cell, Layout
 from asd.registry import Registry
 
@@ -94,6 +94,7 @@ class WorkspaceParams(Params):
     seeds: SeedParams = SeedParams()
     training: TrainingParams = TrainingParams()
     model: ModelParams = ModelParams()
+    gates: GateParams = GateParams()
     datasets: dict[Name, dict[str, Any]]
     attacks: dict[Name, dict[str, Any]]
     defenses: dict[Name, dict[str, Any]]
@@ -185,6 +186,8 @@ def parse_workspace(layout: Layout, text: str) -> Workspace:
     Raises:
         ParamsError: not YAML, an unknown key or a bad value.
     """
+    import yaml  # here, because plug-ins of networks import this module where nothing else is installed
+
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -8,6 +8,7 @@ This is the only module that uses importlib.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 from pathlib import Path
@@ -88,3 +89,13 @@ def _import_file(module_name: str, file: Path) -> ModuleType:
 def step_module(name: str) -> ModuleType:
     """Import `asd.steps.<name>`; the name is one of `asd.steps.STEPS`."""
     return importlib.import_module(f"asd.steps.{name}")
+
+
+def shipping_module() -> ModuleType:
+    """Import `asd.ship.load`; by name, so that no step's code counts what ships its model."""
+    return importlib.import_module("asd.ship.load")
+
+
+def installed_version() -> str:
+    """The version of asd that is installed."""
+    return importlib.metadata.version("asd")

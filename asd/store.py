@@ -1,7 +1,8 @@
 """Saving and loading: atomic, byte-stable, never pickled.
 
 Everything is written to a temporary neighbour, flushed to disk and renamed, so that a name
-either holds a whole file or none. The same content gives the same bytes.
+either holds a whole file or none. The same content gives the same bytes. Pyarrow is imported
+where a table is read or written: a shipped model is loaded without it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from asd.errors import DataError, DiskError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import torch
 
 _TEMPORARY = ".tmp-"
@@ -41,7 +40,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Bring a file or the names in a folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -79,9 +79,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
         try:
             yield temporary
-            _fsync(temporary)
+            fsync(temporary)
             temporary.replace(path)
-            _fsync(path.parent)
+            fsync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -98,8 +98,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             for file in sorted(temporary.rglob("*")):
-                _fsync(file)
-            _fsync(temporary)
+                fsync(file)
+            fsync(temporary)
             if path.exists():
                 old = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}-old"
                 path.rename(old)
@@ -107,7 +107,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                 _remove(old)
             else:
                 temporary.rename(path)
-            _fsync(path.parent)
+            fsync(path.parent)
         finally:
             if temporary.exists():
                 _remove(temporary)
@@ -152,6 +152,8 @@ def read_json(path: Path) -> Any:
 
 def write_parquet(path: Path, table: pa.Table, *, row_group_size: int | None = None) -> None:
     """Write a table with fixed settings (zstd, no statistics of the writer's clock), atomically."""
+    import pyarrow.parquet as pq
+
     with atomic_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=row_group_size)
 
@@ -162,6 +164,9 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         DataError: the file is missing or is not Parquet.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return pq.read_table(path, columns=columns, partitioning=None)
     except FileNotFoundError as error:

@@ -57,7 +57,11 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring cells up to date, then print the table and where the reports are."""
+    """Bring cells up to date, then print the table and where the reports are.
+
+    Where gates are set they are checked at the end; if all hold, the model of the one cell on
+    unplanted data (or of gates.promote) becomes models/current.
+    """
     from asd.layout import Layout
     from asd.run_lock import hold_workspace
 
@@ -71,6 +75,8 @@ def run(
         options += ["--dry-run"] if dry_run else []
         options += ["--verbose"] if verbose else []
         code = _start(root, [*options, *chosen])
+        if code == 0 and not dry_run:
+            _judge(ready, chosen)
     if code in _STOPPED:
         typer.echo("stopped; `asd run` goes on from here", err=True)
     raise typer.Exit(code)
@@ -80,6 +86,7 @@ def _prepare(root: Path, changes: list[str]) -> Workspace:
     """Change and complete params, refresh `asd.lock`, and check every variant before anything runs."""
     from asd.params_file import check_variants, set_params
     from asd.readiness import make_ready
+    from asd.ship.gates import refuse_impossible
 
     if changes:
         difference = set_params(root, changes)
@@ -90,6 +97,7 @@ def _prepare(root: Path, changes: list[str]) -> Workspace:
     if ready.changed_code:
         typer.echo(f"asd.lock: changed {', '.join(ready.changed_code)}")
     check_variants(ready.workspace)
+    refuse_impossible(ready.workspace)
     return ready.workspace
 
 
@@ -97,6 +105,14 @@ def _chosen(workspace: Workspace, patterns: list[str]) -> list[str]:
     from asd.cells import select_cells
 
     return [str(cell) for cell in select_cells(workspace.cells(), patterns)]
+
+
+def _judge(workspace: Workspace, chosen: list[str]) -> None:
+    """Hold the gates against the cells of this run, and promote the one that may be."""
+    from asd.ship.promotion import after_run
+
+    for line in after_run(workspace, [cell for cell in workspace.cells() if str(cell) in chosen]):
+        typer.echo(line)
 
 
 def _start(root: Path, arguments: list[str]) -> int:

@@ -24,6 +24,11 @@ COMMANDS = {
     ("seeds", "add"): ("--json", "--dataset", "--class", "--by", "--key"),
     ("seeds", "list"): ("--json", "--dataset"),
     ("seeds", "check"): ("--json", "--dataset"),
+    ("model", "export"): ("--format", "--json"),
+    ("model", "list"): ("--json",),
+    ("model", "promote"): (),
+    ("model", "rollback"): (),
+    ("predict",): ("--json",),
 }
 
 
