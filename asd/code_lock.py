@@ -62,6 +62,15 @@ def refresh(workspace: Workspace, package: Path = PACKAGE) -> list[str]:
     return changed
 
 
+def recorded(layout: Layout) -> Hashes:
+    """What `asd.lock` says; nothing where there is none.
+
+    Raises:
+        ParamsError: it is not valid YAML.
+    """
+    return _read(layout)
+
+
 def differences(workspace: Workspace, step: str, item: StepItem, package: Path = PACKAGE) -> list[str]:
     """Entries of `asd.lock` that `step` relies on and that are not the installed code's."""
     recorded = _read(workspace.layout)
