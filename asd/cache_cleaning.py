@@ -45,7 +45,7 @@ def collect(layout: Layout, cache: Path) -> None:
     here = sorted(md5 for md5 in hashes if (objects_of(cache, [md5]) & set(keep)))
     with tempfile.TemporaryDirectory(prefix="asd-keep-") as name:
         project = _project(Path(name), cache, here)
-        command = [sys.executable, "-m", "dvc", "gc", "--workspace", "--force", "--quiet"]
+        command = [sys.executable, "-m", "dvc", "gc", "--workspace", "--force"]
         command += ["--projects", str(project)]
         done = subprocess.run(command, cwd=layout.root, capture_output=True, text=True, check=False)
     if done.returncode:

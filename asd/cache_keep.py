@@ -29,7 +29,7 @@ _WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class CachedRun:
-    """An entry of the run cache or of `dvc.lock`: MD5s of what a stage read, path and MD5 of what it wrote."""
+    """An entry of the run cache or of `dvc.lock`: MD5s of what a stage read, and of what it wrote."""
 
     reads: frozenset[str]
     writes: tuple[tuple[str, str], ...]

@@ -79,7 +79,7 @@ _DVC = (
         "`git checkout dvc.lock`, or delete it and `asd run`: what the cache holds is not made again",
     ),
     _rule(
-        r"dvc\.yaml' (?:is invalid|validation failed)[.\s]*(?P<what>[^\n]+?)(?:, line (?P<line>\d+))?[,\n]",
+        r"dvc\.yaml' (?:is invalid|validation failed)[.\s]*(?P<what>[^\n]+?)(?:, line \d+|\n|$)",
         "dvc.yaml is not a pipeline: {what}",
         "take back the change, or copy the file from a new workspace (`asd init DIR --preset digits`)",
     ),
@@ -99,19 +99,20 @@ _DVC = (
         "take back the change of dvc.yaml",
     ),
     _rule(
-        r"Same item\(s\) are defined as both a dependency and an output in stages?: (?P<stages>[^\n]+?)\.?$",
+        r"Same item\(s\) are defined as both a dependency and an output in stages?: "
+        r"(?P<stages>[^\n]+?)\.?(?:\n|$)",
         "stages of dvc.yaml wait for each other: {stages}",
         "take back the change of dvc.yaml",
+    ),
+    _rule(
+        r"Some of the cache files do not exist neither locally nor on remote",
+        "neither the cache nor the remote has some results, or the remote does not answer",
+        "`asd run` makes them again; `dvc remote list` shows the address",
     ),
     _rule(
         r"Checkout failed for following targets:\n(?P<path>[^\n]+).*Is your cache up to date",
         "the cache lacks results such as {path}",
         "`asd run` makes them again, or `dvc pull` from a remote that has them",
-    ),
-    _rule(
-        r"Some of the cache files do not exist neither locally nor on remote",
-        "neither the cache nor the remote has some results",
-        "`asd run` makes them again; check the remote with `dvc remote list`",
     ),
     _rule(
         r"(?P<kind>\w+) is supported, but requires '(?P<package>[^']+)' to be installed",
@@ -122,12 +123,6 @@ _DVC = (
         r"no remote specified|No remote provided",
         "no DVC remote is set in this workspace",
         "`dvc remote add -d NAME PLACE`; see docs/operations.md, Share results",
-    ),
-    _rule(
-        r"Cannot connect to host (?P<host>\S+)|(?:Connection refused|Name or service not known)",
-        "the DVC remote does not answer",
-        "check the network and the address (`dvc remote list`), then try again",
-        retry=True,
     ),
     _rule(
         r"failed to reproduce '(?P<stage>[^']+)': \[Errno 2\] No such file or directory: '(?P<path>[^']+)'",
@@ -155,7 +150,7 @@ _DVC = (
         "`asd init . --preset NAME` adds it beside your params.yaml",
     ),
     _rule(
-        r"config file error: (?P<what>[^\n]+?)(?:: (?P=what))?$",
+        r"config file error: (?P<what>[^\n]+?)(?:: (?P=what))?(?:\n|$)",
         ".dvc/config (or config.local) cannot be read: {what}",
         "mend it, or delete it and run `asd init` again",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.params import Workspace
-from asd.run_record import cell_mark, read_marks
+from asd.run_record import cell_mark, params_changed, read_marks
 
 COLUMNS = (
     "dataset",
@@ -34,6 +34,9 @@ OLD_FIGURES = frozenset({"stale", "failed", "running"})
 WHY_OLD = (
     "stale, failed, running: figures in such a row are of an earlier run; `asd status` says why, "
     "`asd run` renews them"
+)
+WHY_CHANGED = (
+    "params.yaml was changed after the last run: figures may be of the params before; `asd status` says which"
 )
 _STAGES = (1, 2, 3)
 _ABSENT = "–"
@@ -92,6 +95,11 @@ def states(layout: Layout, cells: Iterable[Cell]) -> dict[Cell, str]:
         plain = "done" if layout.metrics(cell).exists() else "missing"
         found[cell] = mark[1].state if mark else plain
     return found
+
+
+def params_note(layout: Layout) -> list[str]:
+    """A line where `params.yaml` was changed after the last run."""
+    return [WHY_CHANGED] if params_changed(layout) else []
 
 
 def render(found: Sequence[Mapping[str, Any]], states: Mapping[Cell, str] | None = None) -> str:

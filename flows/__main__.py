@@ -26,6 +26,7 @@ from flows._plain import PlainRun
 from flows._screen import Screen, title
 
 _TERMINATED = 143
+_SIGNALS = 128  # exit codes above it: ended by a signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,7 +134,7 @@ def _plain(root: Path, cells: Sequence[Cell], *, verbose: bool) -> None:
                 screen.line(line)
 
             outcome = _dvc.repro_all(root, cells, on_line)
-        follow.end(whole=outcome.code == 0)
+        follow.end(stopped=outcome.code > _SIGNALS)
     finally:
         record.end()
     _report.show(root, cells)

@@ -10,6 +10,7 @@ from asd.run_record import RunRecord
 from flows._lines import Line
 from flows._screen import figures
 
+_UNCHANGED = re.compile(r"Stage '(?P<stage>[^']+)' didn't change")
 _FAILED = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
 
 
@@ -31,6 +32,8 @@ class PlainRun:
         elif line.kind == "cached":
             self._finish()
             self._record.done(line.text, None)
+        elif line.kind == "noise" and (found := _UNCHANGED.match(line.text)):
+            self._record.done(found["stage"], None)
         elif line.kind == "progress" and self._stage:
             self._record.progress(self._stage, figures(line.event))
         elif line.kind == "error" and self._stage:
@@ -38,9 +41,9 @@ class PlainRun:
         elif line.kind == "dvc_error" and (found := _FAILED.match(line.text)):
             self._fail(found["stage"], str(explain_dvc(line.text) or line.text))
 
-    def end(self, *, whole: bool) -> None:
-        """The process has ended; `whole` when nothing went wrong in it."""
-        if whole:
+    def end(self, *, stopped: bool) -> None:
+        """The process has ended; `stopped` when it was by a signal."""
+        if not stopped:
             self._finish()
 
     def _fail(self, stage: str, message: str) -> None:

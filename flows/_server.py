@@ -20,6 +20,7 @@ from asd.lifeline import PARENT
 
 STARTUP_SECONDS = 90.0
 _POLL_SECONDS = 0.1
+_DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 _LOG_TAIL = 2000  # characters
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -87,7 +88,7 @@ class Server:
     def _what_happened(self, what: str) -> str:
         log = self._log.read_text(errors="replace")
         explained = explain_prefect(log)
-        why = f": {explained}" if explained else ""
+        why = f": {explained}" if explained else _foreign_database()
         raw = f"\nits log ends with: {' '.join(log.split())[-_LOG_TAIL:]}" if self._verbose and log else ""
         return (
             f"the Prefect server of this run {what}{why} (its log: {self._log}); "
@@ -102,6 +103,13 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _foreign_database() -> str:
+    """A database that does not answer leaves no word in the log."""
+    if _DATABASE not in os.environ:
+        return ""
+    return f": perhaps the database that {_DATABASE} names does not answer; unset it or start that database"
 
 
 @contextlib.contextmanager

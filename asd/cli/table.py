@@ -68,6 +68,7 @@ def table(
     else:
         facts = [{**row, "state": states[cell]} for row, cell in zip(rows, chosen, strict=True)]
         sheet, left = results.sheet(rows, states), 1
+    sheet[2].extend(results.params_note(opened.layout))
     if as_json:
         print_json(facts)
     else:
