@@ -103,7 +103,7 @@ def _cell(layout: Layout, cell: Cell, marks: dict[str, Mark], plan: Plan | None)
             return CellState(cell, "failed", f"{stage.step}: {known.text}")
     if not stale:
         return CellState(cell, "done", "")
-    more = f" (and {len(stale) - 1} stages behind it)" if len(stale) > 1 else ""
+    more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
     return CellState(cell, "stale", f"{stale[0].step}: {stale[0].reason}{more}")
 
 

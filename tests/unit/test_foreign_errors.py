@@ -123,6 +123,16 @@ DVC = {
         "/w/.dvc/cache must be a folder and is a file",
         "`asd run`",
     ),
+    "a disk that may not be written to": (
+        "unexpected error - [Errno 30] Read-only file system: '/w/.dvc/tmp'",
+        "may not use /w/.dvc/tmp (Read-only file system)",
+        "get the right to write it",
+    ),
+    "a stage that writes nothing": (
+        "failed to reproduce 'one': output 'out.txt' does not exist",
+        "a stage ended well but did not write out.txt",
+        "dvc.yaml",
+    ),
     "no .dvc": (
         "you are not inside of a DVC repository (checked up to mount point '/')",
         "this folder has no .dvc",
@@ -148,6 +158,12 @@ PREFECT = {
         "address already in use",
         "its port was taken by another program just now",
         "`asd run`",
+    ),
+    "another version made its database": (
+        "raise util.CommandError(resolution) from re\nalembic.util.exc.CommandError: "
+        "Can't locate revision identified by 'ffffffffffff'",
+        "its database in .asd/prefect was made by another version of Prefect",
+        "delete .asd/prefect",
     ),
     "a FastAPI that is too new": (
         "TypeError: Body() got an unexpected keyword argument 'min_items'",
