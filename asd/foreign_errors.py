@@ -69,14 +69,14 @@ _DVC = (
         "`asd lock` writes params that were left out; others have to be added by hand",
     ),
     _rule(
+        r"dvc\.lock' (?:is invalid|validation failed)|unable to read: '[^']*dvc\.lock'",
+        "dvc.lock is damaged",
+        "`git checkout dvc.lock`, or delete it and `asd run`: what the cache holds is not made again",
+    ),
+    _rule(
         r"unable to read: '(?P<file>[^']+)', YAML file structure is corrupted.*?line (?P<line>\d+)",
         "{file} is not valid YAML (near line {line})",
         "mend it; `asd doctor` checks it",
-    ),
-    _rule(
-        r"dvc\.lock' (?:is invalid|validation failed)",
-        "dvc.lock is damaged",
-        "`git checkout dvc.lock`, or delete it and `asd run`: what the cache holds is not made again",
     ),
     _rule(
         r"dvc\.yaml' (?:is invalid|validation failed)[.\s]*(?P<what>[^\n]+?)(?:, line \d+|\n|$)",

@@ -64,7 +64,8 @@ class RunRecord:
     def progress(self, name: str, text: str = "") -> None:
         """A stage works; `text` is its last line of progress."""
         with self._lock:
-            first = self._marks.get(name, {}).get("state") != "running"
+            before = self._marks.get(name, {})
+            first = before.get("state") != "running" or not before.get("text")
             self._marks[name] = asdict(Mark("running", text, self._entries.get(name)))
             if first or time.monotonic() - self._last_write > _EVERY:
                 self._write()

@@ -28,6 +28,12 @@ DVC = {
         "dvc.lock is damaged",
         "`asd run`",
     ),
+    "dvc.lock cut off, as dvc's own functions say it": (
+        "unable to read: 'dvc.lock', YAML file structure is corrupted\nwhile parsing a flow node\n"
+        'did not find expected node content\n  in "<unicode string>", line 2, column 1',
+        "dvc.lock is damaged",
+        "`asd run`",
+    ),
     "dvc.lock with another content": (
         "'./dvc.lock' validation failed.\nexpected a dictionary, in stages -> one, line 3, column 3",
         "dvc.lock is damaged",

@@ -74,6 +74,13 @@ def test_what_still_worked_at_the_end_was_stopped(tmp_path: Path) -> None:
     assert read_marks(Layout(tmp_path))[STAGE1].state == "stale"
 
 
+def test_the_first_words_of_a_stage_are_kept_at_once(tmp_path: Path) -> None:
+    record = RunRecord(Layout(tmp_path))
+    record.progress(STAGE1)
+    record.progress(STAGE1, "epoch 1/2")
+    assert read_marks(Layout(tmp_path))[STAGE1].text == "epoch 1/2"
+
+
 def test_a_damaged_record_says_nothing(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.local.mkdir()
