@@ -73,6 +73,11 @@ class Layout:
     def run_lock(self) -> Path:
         return self.local / "run.lock"
 
+    @property
+    def run_record(self) -> Path:
+        """What the last runs planned and how far they came."""
+        return self.local / "record.json"
+
     def step_lock(self, name: str) -> Path:
         return self.local / "locks" / f"{name}.lock"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from asd.errors import BusyError
 from asd.layout import Layout
+from asd.lifeline import is_alive
 from asd.store import disk_errors
 
 
@@ -36,3 +37,19 @@ def hold_workspace(layout: Layout) -> Iterator[None]:
             os.ftruncate(stream.fileno(), 0)
             os.write(stream.fileno(), f"{os.getpid()}\n".encode())
         yield
+
+
+def holder(layout: Layout) -> int | None:
+    """The process id of the run that holds the workspace; None if none does."""
+    try:
+        pid = int(layout.run_lock.read_text())
+    except (OSError, ValueError):
+        return None
+    if not is_alive(pid):  # so that the lock is tried only where it is probably held
+        return None
+    with layout.run_lock.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return pid
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.params import Workspace
+from asd.run_record import cell_mark, params_changed, read_marks
 
 COLUMNS = (
     "dataset",
@@ -24,6 +25,19 @@ COLUMNS = (
     "poison_in_pool",
     "seconds",
 )
+UNTRUSTED = "acc_untrusted"
+WHY_UNTRUSTED = (
+    "acc_untrusted: nobody vouches for the labels of this test set (trusted: false), so a wrong label "
+    "counts as a mistake of the model"
+)
+OLD_FIGURES = frozenset({"stale", "failed", "running"})
+WHY_OLD = (
+    "stale, failed, running: figures in such a row are of an earlier run; `asd status` says why, "
+    "`asd run` renews them"
+)
+WHY_CHANGED = (
+    "params.yaml was changed after the last run: figures may be of the params before; `asd status` says which"
+)
 _STAGES = (1, 2, 3)
 _ABSENT = "–"
 
@@ -33,7 +47,8 @@ def rows(workspace: Workspace, cells: Iterable[Cell]) -> list[dict[str, Any]]:
 
     acc, asr and asr_base are fractions 0 to 1; clean_pool and poison_in_pool count samples of
     the final pool; seconds are those of the three stages. What is not there (not run, failed,
-    not known) is None.
+    not known) is None. Where nobody vouches for the test labels acc is None and one more key,
+    acc_untrusted, has the figure.
 
     Raises:
         DataError: a result file is there but cannot be read.
@@ -54,6 +69,8 @@ def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
         "poison_in_pool": final.get("poisoned"),
         "seconds": _seconds(layout, cell),
     }
+    if metrics.get("trusted") is False:
+        return {**{name: row[name] for name in COLUMNS}, "acc": None, UNTRUSTED: row["acc"]}
     return {name: row[name] for name in COLUMNS}
 
 
@@ -69,35 +86,78 @@ def _seconds(layout: Layout, cell: Cell) -> float | None:
     return round(sum(float(store.read_json(path)["seconds"]) for path in paths), 3)
 
 
-def render(found: Sequence[Mapping[str, Any]]) -> str:
+def states(layout: Layout, cells: Iterable[Cell]) -> dict[Cell, str]:
+    """`done`, `missing` (no results), or what the last runs left it: `stale`, `failed`, `running`."""
+    marks = read_marks(layout)
+    found = {}
+    for cell in cells:
+        mark = cell_mark(marks, cell)
+        plain = "done" if layout.metrics(cell).exists() else "missing"
+        found[cell] = mark[1].state if mark else plain
+    return found
+
+
+def params_note(layout: Layout) -> list[str]:
+    """A line where `params.yaml` was changed after the last run."""
+    return [WHY_CHANGED] if params_changed(layout) else []
+
+
+def render(found: Sequence[Mapping[str, Any]], states: Mapping[Cell, str] | None = None) -> str:
     """The rows as a text table; the first column can be pasted back as a CELL."""
+    return text_table(*sheet(found, states), left=1)
+
+
+def sheet(
+    found: Sequence[Mapping[str, Any]], states: Mapping[Cell, str] | None = None
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Titles, rows in words, and lines that explain them; state is a column only where it matters."""
+    titles, keys = ["cell"], []
+    untrusted = [UNTRUSTED in row for row in found]
+    if not all(untrusted) or not found:
+        titles, keys = [*titles, "acc"], ["acc"]
+    if any(untrusted):
+        titles, keys = [*titles, UNTRUSTED], [*keys, UNTRUSTED]
+    titles += ["n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"]
+    cells = [Cell(r["dataset"], r["attack"], r["defense"], r["trial"]) for r in found]
+    rows = [
+        [str(cell), *(_percent(row.get(key)) for key in keys), *_texts(row)]
+        for cell, row in zip(cells, found, strict=True)
+    ]
+    notes = [WHY_UNTRUSTED] if any(untrusted) else []
+    words = [(states or {}).get(cell, "done") for cell in cells]
+    if any(word in OLD_FIGURES for word in words):
+        titles.append("state")
+        rows = [[*row, word] for row, word in zip(rows, words, strict=True)]
+        notes.append(WHY_OLD)
+    return titles, rows, notes
+
+
+def text_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), *, left: int
+) -> str:
+    """Plain text; the first `left` columns and `state` stand left, the others right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("cell", no_wrap=True)
-    for title in ("acc", "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"):
-        table.add_column(title, justify="right", no_wrap=True)
-    names = [Text(str(Cell(r["dataset"], r["attack"], r["defense"], r["trial"]))) for r in found]
-    for name, row in zip(names, found, strict=True):
-        table.add_row(name, *_texts(row))
+    for number, title in enumerate(titles):
+        is_left = number < left or title == "state"
+        table.add_column(title, justify="left" if is_left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
     # Wide enough for every cell name: what is cut cannot be pasted back.
-    console = Console(
-        file=io.StringIO(),
-        width=200 + max((len(t.plain) for t in names), default=0),
-        color_system=None,
-        highlight=False,
-    )
+    width = 200 + max((sum(map(len, row)) for row in rows), default=0)
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
     with console.capture() as captured:
         console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()) + "\n"
+    lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+    return "\n".join([*lines, *notes]) + "\n"
 
 
 def _texts(row: Mapping[str, Any]) -> list[str]:
     return [
-        _percent(row["acc"]),
         _count(row["n_acc"]),
         _percent(row["asr"]),
         _count(row["n_asr"]),

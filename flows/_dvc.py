@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asd.errors import BusyError, ParamsError
+from asd.errors import BusyError, DiskError, ParamsError
+from asd.foreign_errors import explain_dvc
 from asd.layout import Cell
 from flows._cells import target
 from flows._lines import Line, parse
@@ -26,17 +28,19 @@ from flows._process import child, stopping
 
 _EXITED = re.compile(r"exited with (-?\d+)")
 _INTERRUPTED = 130
+_USER = 2  # the exit code of what a user can mend
 _TAIL = 30  # last lines of a stage, shown when it failed without a word of its own
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage of `dvc.yaml`, in an order in which the stages can run."""
+    """One stage of `dvc.yaml`, in an order in which the stages can run; `outs` below the workspace."""
 
     name: str
     upstream: tuple[str, ...]
     stale: bool
     reason: str
+    outs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Outcome:
 # -- the plan ----------------------------------------------------------------------------
 
 
-def stale_stages(root: Path, cells: Sequence[Cell]) -> list[PlannedStage]:
+def stale_stages(root: Path, cells: Sequence[Cell], *, verbose: bool = False) -> list[PlannedStage]:
     """Every stage that `cells` need, upstream first, and whether it is stale.
 
     A stage behind a stale one counts as stale; when it is reached dvc may still find that
@@ -77,9 +81,11 @@ def stale_stages(root: Path, cells: Sequence[Cell]) -> list[PlannedStage]:
         with contextlib.closing(Repo(str(root))) as repo, lock_repo(repo):
             return _plan(repo, [target(cell) for cell in cells])
     except LockError as error:
-        raise BusyError(f"another dvc process works in {root}: {_one_line(error)}") from error
-    except DvcException as error:
-        raise ParamsError(f"dvc cannot read the pipeline of {root}: {_one_line(error)}") from error
+        raise BusyError(_explained(error, f"another dvc process works in {root}", verbose)) from error
+    except (DvcException, sqlite3.Error) as error:
+        place = f"dvc cannot read the pipeline of {root}"
+        kind = DiskError if "full" in str(error) else ParamsError
+        raise kind(_explained(error, place, verbose)) from error
 
 
 def _plan(repo: Any, targets: Sequence[str]) -> list[PlannedStage]:
@@ -97,7 +103,8 @@ def _plan(repo: Any, targets: Sequence[str]) -> list[PlannedStage]:
             visit(other)
         names = tuple(map(_name, upstream))
         reason = _why(stage, [name for name in names if plan[name].stale])
-        plan[_name(stage)] = PlannedStage(_name(stage), names, bool(reason), reason)
+        outs = tuple(str(out.def_path) for out in stage.outs)
+        plan[_name(stage)] = PlannedStage(_name(stage), names, bool(reason), reason, outs)
 
     for name in targets:
         if name not in by_name:
@@ -137,15 +144,25 @@ def _reason(changes: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> str:
     return ", ".join(words[:2]) + more
 
 
-def _one_line(error: BaseException) -> str:
+def _explained(error: BaseException, place: str, verbose: bool) -> str:
+    """The error in our words; in dvc's where we have none, and those too when verbose."""
+    raw = _whole(error)
+    explained = explain_dvc(raw)
+    one_line = " ".join(raw.split())
+    if explained is None:
+        return f"{place}: {one_line}"
+    return f"{place}: {explained}" + (f"\ndvc said: {one_line}" if verbose else "")
+
+
+def _whole(error: BaseException) -> str:
+    """The texts of an error and of its causes, each once."""
     texts: list[str] = []
     link: BaseException | None = error
     while link is not None:
-        text = " ".join(str(link).split())
-        if text and text not in texts:
-            texts.append(text)
+        if str(link) and str(link) not in texts:
+            texts.append(str(link))
         link = link.__cause__
-    return "; ".join(texts)
+    return "\n".join(texts)
 
 
 # -- running -----------------------------------------------------------------------------
@@ -201,8 +218,13 @@ class _Reading:
         number = _signal_of(code if self.status is None else self.status)
         if number:
             return Outcome(128 + number, f"killed by {_signal_name(number)}", retry=True)
-        said = "\n".join(self.errors or self.tail) or f"dvc ended with exit code {code} and said nothing"
-        return Outcome(self.status or 1, said, retry="is busy" in said)
+        if self.errors:
+            return Outcome(self.status or 1, "\n".join(self.errors))
+        said = "\n".join(self.tail)
+        explained = explain_dvc(said) if self.status is None else None  # else a step failed, not dvc
+        if explained is not None:
+            return Outcome(_USER, str(explained), retry=explained.retry)
+        return Outcome(self.status or 1, said or f"dvc ended with exit code {code} and said nothing")
 
 
 def _signal_of(code: int) -> int:

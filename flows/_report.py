@@ -31,7 +31,7 @@ def rows(root: Path, cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 def show(root: Path, cells: Sequence[Cell]) -> None:
     """Print the table and where the audit reports are."""
-    print(f"\n{table.render(rows(root, cells))}")
+    print(f"\n{table.render(rows(root, cells), table.states(Layout(root), cells))}")
     for path in reports(root, cells):
         print(f"audit report: {path}")
 

@@ -14,11 +14,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from asd.errors import AsdError, ParamsError
+from asd.foreign_errors import explain_prefect
 from asd.layout import Layout
 from asd.lifeline import PARENT
 
 STARTUP_SECONDS = 90.0
 _POLL_SECONDS = 0.1
+_DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+_LOG_TAIL = 2000  # characters
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -47,7 +50,8 @@ def settings(layout: Layout, *, verbose: bool = False) -> dict[str, str]:
 class Server:
     """A server child; `wait` until it answers, `stop` it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, verbose: bool = False) -> None:
+        self._verbose = verbose
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         home = Path(environment["PREFECT_HOME"])
@@ -78,11 +82,18 @@ class Server:
                     if code is not None
                     else f"did not answer in {seconds:.0f} s"
                 )
-                raise AsdError(
-                    f"the Prefect server of this run {what} (its log: {self._log}); "
-                    "`asd run --engine dvc` does the same work without it"
-                )
+                raise AsdError(self._what_happened(what))
             time.sleep(_POLL_SECONDS)
+
+    def _what_happened(self, what: str) -> str:
+        log = self._log.read_text(errors="replace")
+        explained = explain_prefect(log)
+        why = f": {explained}" if explained else _foreign_database()
+        raw = f"\nits log ends with: {' '.join(log.split())[-_LOG_TAIL:]}" if self._verbose and log else ""
+        return (
+            f"the Prefect server of this run {what}{why} (its log: {self._log}); "
+            f"`asd run --engine dvc` does the same work without it{raw}"
+        )
 
     def stop(self) -> None:
         """End the server, by force when it does not end in five seconds."""
@@ -92,6 +103,13 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _foreign_database() -> str:
+    """A database that does not answer leaves no word in the log."""
+    if _DATABASE not in os.environ:
+        return ""
+    return f": perhaps the database that {_DATABASE} names does not answer; unset it or start that database"
 
 
 @contextlib.contextmanager
@@ -110,7 +128,7 @@ def server(layout: Layout, *, verbose: bool = False) -> Iterator[Server | None]:
             raise ParamsError(f"PREFECT_API_URL: no Prefect server answers at {named}; unset it or start one")
         yield None
         return
-    ours = Server(os.environ)
+    ours = Server(os.environ, verbose=verbose)
     os.environ["PREFECT_API_URL"] = ours.url
     try:
         yield ours

@@ -22,12 +22,13 @@ from prefect.logging.handlers import APILogHandler
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from asd.errors import AsdError
-from asd.layout import Cell
+from asd.layout import Cell, Layout
+from asd.run_record import RunRecord
 from flows import _dvc, _process, _report
 from flows._cells import parse_cell
 from flows._dvc import Outcome, PlannedStage
 from flows._lines import Line
-from flows._screen import Screen, title
+from flows._screen import Screen, figures, title
 
 MAX_THREADS = 64  # threads that only wait; how many stages work at once is `jobs`
 _ARTIFACT_EVERY = 5.0  # seconds
@@ -58,9 +59,10 @@ def _stages(count: int) -> str:
 class Work:
     """What the tasks of one run share; no dataclass, since Prefect looks into those."""
 
-    def __init__(self, root: Path, jobs: int, screen: Screen) -> None:
+    def __init__(self, root: Path, jobs: int, screen: Screen, record: RunRecord) -> None:
         self.root = root
         self.screen = screen
+        self.record = record
         self.slots = threading.Semaphore(jobs)
 
 
@@ -107,6 +109,8 @@ def run_stage(stage: str, reason: str, work: Work) -> str:
 
     def on_line(line: Line) -> None:
         work.screen.line(line, stage)
+        if line.kind == "progress":
+            work.record.progress(stage, figures(line.event))
         if line.kind in ("warning", "error", "dvc_error"):
             logger.warning(line.text)
         elif line.kind in ("say", "cached"):
@@ -115,14 +119,18 @@ def run_stage(stage: str, reason: str, work: Work) -> str:
 
     with work.slots:
         work.screen.started(stage, reason)
+        work.record.progress(stage)
         begin = time.monotonic()
         outcome = _dvc.repro(work.root, stage, on_line)
     if outcome.code != 0:
         if not _process.stopping():
             work.screen.failed(stage, outcome.message)
+            work.record.failed(stage, outcome.message)
         raise StageFailedError(stage, outcome)
     word = "taken from the cache" if outcome.cached else "done"
-    work.screen.finished(stage, word, time.monotonic() - begin)
+    seconds = time.monotonic() - begin
+    work.screen.finished(stage, word, seconds)
+    work.record.done(stage, None if outcome.cached else seconds)
     return word
 
 
@@ -133,6 +141,7 @@ def defend(
     jobs: int = 1,
     plan: list[PlannedStage] | None = None,
     verbose: bool = False,
+    record: RunRecord | None = None,
 ) -> list[str]:
     """Bring the cells of a workspace up to date.
 
@@ -141,6 +150,7 @@ def defend(
         cells: as `dataset/attack/defense/trial`.
         jobs: stages that may work at the same time.
         plan: what is stale, where that was found before the server was started.
+        record: where the states of the stages are noted; by default that of the workspace.
 
     Returns:
         The stages that ran.
@@ -153,7 +163,7 @@ def defend(
     stages = [stage for stage in plan or _dvc.stale_stages(root, wanted) if stage.stale]
     with Screen(verbose=verbose) as screen:
         futures: dict[str, PrefectFuture[str]] = {}
-        work = Work(root, jobs, screen)
+        work = Work(root, jobs, screen, record or RunRecord(Layout(root)))
         try:
             for stage in stages:  # upstream first, so that one thread can never wait for itself
                 before = [futures[name] for name in stage.upstream if name in futures]
@@ -186,7 +196,13 @@ def _failures(futures: dict[str, PrefectFuture[str]]) -> list[StageFailedError]:
 
 
 def run(
-    workspace: Path, cells: Sequence[Cell], jobs: int, plan: Sequence[PlannedStage], *, verbose: bool = False
+    workspace: Path,
+    cells: Sequence[Cell],
+    jobs: int,
+    plan: Sequence[PlannedStage],
+    record: RunRecord | None = None,
+    *,
+    verbose: bool = False,
 ) -> None:
     """Run the flow with `jobs` stages at once.
 
@@ -198,6 +214,6 @@ def run(
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=threads)
     sized = defend.with_options(task_runner=runner)  # type: ignore[arg-type]  # F is invariant in Prefect
     try:
-        sized(str(workspace), [str(cell) for cell in cells], jobs, list(plan), verbose)
+        sized(str(workspace), [str(cell) for cell in cells], jobs, list(plan), verbose, record)
     finally:
         APILogHandler().flush()  # before the server goes

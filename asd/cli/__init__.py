@@ -9,14 +9,33 @@ from typing import Annotated
 
 import typer
 
-from asd.cli import doctor, init, listing, lock, model, predict, run, seeds, source, step, table, verify
+from asd.cli import (
+    clean,
+    doctor,
+    init,
+    listing,
+    lock,
+    model,
+    predict,
+    run,
+    seeds,
+    source,
+    status,
+    step,
+    table,
+    verify,
+)
 from asd.cli.failure import DEBUG, exit_code_for
 from asd.cli.output import new_app
 
 _HELP = "Train a clean image classifier on data from strangers, and see which samples were trusted."
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
-for _group in (init, run, table, model, predict, listing, source, seeds, step, lock, verify, doctor):
+_GROUPS = (
+    *(init, run, status, table, model, predict, listing, source, seeds),
+    *(step, lock, verify, doctor, clean),
+)
+for _group in _GROUPS:
     _group.register(app)
 
 

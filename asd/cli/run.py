@@ -14,6 +14,9 @@ from asd.cli.output import WorkspaceOption, find_workspace
 from asd.errors import ParamsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asd.layout import Cell
     from asd.params import Workspace
 
 _STOPPED = (129, 130, 143)  # by SIGHUP, SIGINT, SIGTERM
@@ -52,37 +55,45 @@ def run(
         int, typer.Option(min=1, metavar="N", envvar="ASD_JOBS", help="Stages at the same time.")
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is stale and why; run nothing.")
+        bool,
+        typer.Option("--dry-run", help="Say what is stale, why, and about how long it takes; run nothing."),
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
     workspace: WorkspaceOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print the facts as JSON.")] = False,
 ) -> None:
     """Bring cells up to date, then print the table and where the reports are.
 
     Where gates are set they are checked at the end; if all hold, the model of the one cell on
     unplanted data (or of gates.promote) becomes models/current.
     """
+    from asd.cells import select_cells
+    from asd.cli import dry_run as dry_run_page
     from asd.layout import Layout
     from asd.run_lock import hold_workspace
 
     if dry_run and changes:
         raise ParamsError("--dry-run runs and changes nothing: give it without -S")
+    if as_json and not dry_run:
+        raise ParamsError("--json goes with --dry-run; `asd table --json` has the results of a run")
     root = find_workspace(workspace)
     with hold_workspace(Layout(root)):
-        ready = _prepare(root, changes or [])
-        chosen = _chosen(ready, cells or [])
+        ready = _prepare(root, changes or [], quiet=as_json)
+        chosen = select_cells(ready.cells(), cells or [])
+        if dry_run:
+            dry_run_page.show(ready, chosen, jobs, as_json=as_json, verbose=verbose)
+            return
         options = [f"--engine={engine}", f"--jobs={jobs}"]
-        options += ["--dry-run"] if dry_run else []
         options += ["--verbose"] if verbose else []
-        code = _start(root, [*options, *chosen])
-        if code == 0 and not dry_run:
+        code = _start(root, [*options, *map(str, chosen)])
+        if code == 0:
             _judge(ready, chosen)
     if code in _STOPPED:
         typer.echo("stopped; `asd run` goes on from here", err=True)
     raise typer.Exit(code)
 
 
-def _prepare(root: Path, changes: list[str]) -> Workspace:
+def _prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     """Change and complete params, refresh `asd.lock`, and check every variant before anything runs."""
     from asd.params_file import check_variants, set_params
     from asd.readiness import make_ready
@@ -93,25 +104,19 @@ def _prepare(root: Path, changes: list[str]) -> Workspace:
         typer.echo(difference or "params.yaml: no change")
     ready = make_ready(root)
     if ready.added_params:
-        typer.echo(f"params.yaml: added {', '.join(ready.added_params)}")
+        typer.echo(f"params.yaml: added {', '.join(ready.added_params)}", err=quiet)
     if ready.changed_code:
-        typer.echo(f"asd.lock: changed {', '.join(ready.changed_code)}")
+        typer.echo(f"asd.lock: changed {', '.join(ready.changed_code)}", err=quiet)
     check_variants(ready.workspace)
     refuse_impossible(ready.workspace)
     return ready.workspace
 
 
-def _chosen(workspace: Workspace, patterns: list[str]) -> list[str]:
-    from asd.cells import select_cells
-
-    return [str(cell) for cell in select_cells(workspace.cells(), patterns)]
-
-
-def _judge(workspace: Workspace, chosen: list[str]) -> None:
+def _judge(workspace: Workspace, chosen: Sequence[Cell]) -> None:
     """Hold the gates against the cells of this run, and promote the one that may be."""
     from asd.ship.promotion import after_run
 
-    for line in after_run(workspace, [cell for cell in workspace.cells() if str(cell) in chosen]):
+    for line in after_run(workspace, chosen):
         typer.echo(line)
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
 from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json
+from asd.errors import ParamsError
+
+
+class Over(StrEnum):
+    """What rows are averaged over."""
+
+    trials = "trials"
+
+
+class Format(StrEnum):
+    """How the table is written."""
+
+    text = "text"
+    md = "md"
+    csv = "csv"
+    latex = "latex"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("table", epilog="Example: asd table 'digits/*/asd' --json")(table)
+    app.command("table", epilog="Example: asd table 'digits/*/asd' --over trials --format md")(table)
 
 
 def table(
@@ -21,20 +39,55 @@ def table(
             metavar="CELL...", help="dataset/attack/defense/trial; globs, missing tail means all."
         ),
     ] = None,
+    over: Annotated[
+        Over | None,
+        typer.Option(help="trials: mean, standard deviation (n-1) and count of each.", show_default=False),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.text,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the results of each cell.
 
     Accuracy, attack success, the final clean pool and seconds; a cell without results is
-    shown too.
+    shown too. A cell whose figures are of an earlier run is marked.
     """
     from asd import table as results
+    from asd import table_trials
     from asd.cells import select_cells
 
+    if as_json and form is not Format.text:
+        raise ParamsError(f"give --json or --format {form}, not both")
     opened = open_workspace(workspace)
-    rows = results.rows(opened, select_cells(opened.cells(), cells or []))
-    if as_json:
-        print_json(rows)
+    chosen = select_cells(opened.cells(), cells or [])
+    rows = results.rows(opened, chosen)
+    states = results.states(opened.layout, chosen)
+    if over is not None:
+        facts = table_trials.over_trials(rows, states)
+        sheet, left = table_trials.sheet(facts), 3
     else:
-        typer.echo(results.render(rows))
+        facts = [{**row, "state": states[cell]} for row, cell in zip(rows, chosen, strict=True)]
+        sheet, left = results.sheet(rows, states), 1
+    sheet[2].extend(results.params_note(opened.layout))
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(_written(form, facts, sheet, left), nl=form is Format.text)
+
+
+def _written(
+    form: Format,
+    facts: Sequence[Mapping[str, Any]],
+    sheet: tuple[list[str], list[list[str]], list[str]],
+    left: int,
+) -> str:
+    from asd import table_formats
+    from asd.table import text_table
+
+    if form is Format.csv:
+        return table_formats.comma_separated(facts)
+    if form is Format.md:
+        return table_formats.markdown(*sheet, left=left)
+    if form is Format.latex:
+        return table_formats.latex(*sheet, left=left)
+    return text_table(*sheet, left=left)

@@ -32,6 +32,7 @@ from asd.types import Sample
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+SIZE = (50_000, 10_000, (3, 32, 32), len(CLASS_NAMES))
 
 
 class Params(DatasetParams):

@@ -22,6 +22,7 @@ _SIDE = 16
 _TRAIN = 1437
 _SPLIT_SEED = 0
 _INK = 16  # the darkest value of the source
+SIZE = (_TRAIN, 360, (1, _SIDE, _SIDE), 10)
 
 
 class Params(DatasetParams):

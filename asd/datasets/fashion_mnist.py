@@ -50,6 +50,7 @@ SHA256 = {
 _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 _IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
 _SHAPE = (1, 28, 28)
+SIZE = (60_000, 10_000, _SHAPE, len(CLASS_NAMES))
 _PIXELS = 28 * 28
 
 

@@ -3,7 +3,8 @@
 A plug-in module offers `Params` (sections `common`, `stage1`, `stage2`, `stage3`),
 `stage_end(params, stage)`, `seeds_per_class(params)`, `make_optimizer(model, params)` and
 `run_stage(run, params, stage)`. Importing it must not import torch: a stage that has nothing to
-train is handed on without it.
+train is handed on without it. It may offer `work(params, stage, count) -> StageWork`, from which
+`asd run --dry-run` tells how long it will take.
 """
 
 from __future__ import annotations

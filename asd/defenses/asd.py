@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
+from asd.defenses._work import StageWork
 from asd.params import Params as BaseParams
 from asd.training.meta_params import MetaParams
 
@@ -128,6 +129,27 @@ def learning_rate(params: Params, epoch: int, iteration: int) -> float:
         return lr
     done = (epoch - start + iteration / params.common.iterations) / (end - start)
     return lr * (1 - (1 - decay) * done)
+
+
+def work(params: Params, stage: int, count: int) -> StageWork:
+    """What `stage` computes on `count` samples, where no virtual model has to be tried again."""
+    common, meta = params.common, params.stage3.meta
+    begin = stage_end(params, stage - 1) if stage > 1 else 0
+    epochs = stage_end(params, stage) - begin
+    splits = -(-epochs // meta.every) if stage == 3 else 0
+    virtual = max(meta.epochs * -(-count // meta.batch), meta.min_steps)
+    return StageWork(
+        epochs=epochs,
+        steps=epochs * common.iterations,
+        batch=common.batch,
+        engine=common.engine,
+        engine_params=common.engine_params,
+        # a meta-split scores each snapshot, and the model itself over as many views
+        passes=epochs + splits * (2 * meta.snapshots - 1),
+        virtual_steps=splits * virtual,
+        virtual_batch=meta.batch,
+        virtual_layers=meta.layers,
+    )
 
 
 def run_stage(run: StageRun, params: Params, stage: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from asd.defenses._work import StageWork
 from asd.params import Params as BaseParams
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ def learning_rate(params: Stage1Params, epoch: int, step: int, steps_an_epoch: i
         else (last, params.lr, 1 - (done - top) / (total - 1 - top))
     )
     return low + (high - low) * (1 - math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2
+
+
+def work(params: Params, stage: int, count: int) -> StageWork:
+    """Steps of all epochs in stage 1 on `count` samples; nothing after it."""
+    epochs = params.stage1.epochs if stage == 1 else 0
+    return StageWork(epochs, epochs * -(-count // params.stage1.batch), params.stage1.batch)
 
 
 def run_stage(run: StageRun, params: Params, stage: int) -> None:

@@ -51,3 +51,9 @@ class StepItem:
     def __str__(self) -> str:
         parts = (self.dataset, self.attack, self.defense, self.trial)
         return "/".join(str(part) for part in parts if part is not None)
+
+
+def stage_name(step: str, item: StepItem) -> str:
+    """The name of a step for an item in `dvc.yaml`: `stage1@digits-badnets-asd-0`."""
+    words = [str(getattr(item, dimension)) for dimension in DIMENSIONS[step]]
+    return f"{step}@{'-'.join(words)}"

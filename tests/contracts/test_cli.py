@@ -12,13 +12,15 @@ from asd.cli import app, main
 HEAVY = ("torch", "torchvision", "prefect", "dvc", "pandas", "pyarrow", "numpy", "pydantic", "sklearn")
 COMMANDS = {
     ("init",): ("--preset", "--data", "--labels", "--image-size", "--json"),
-    ("run",): (),
-    ("table",): ("--json",),
+    ("run",): ("--dry-run", "--json"),
+    ("status",): ("--json",),
+    ("table",): ("--json", "--over", "--format"),
     ("list",): ("--json",),
     ("step",): (),
     ("lock",): ("--json",),
     ("verify",): ("--json",),
     ("doctor",): ("--json",),
+    ("clean",): ("--dry-run", "--json"),
     ("source", "set"): (),
     ("seeds", "sheet"): ("--json", "--dataset", "--per-class", "--source"),
     ("seeds", "add"): ("--json", "--dataset", "--class", "--by", "--key"),

@@ -24,6 +24,11 @@ def run(fake: FakeWorkspace, *arguments: str, **more: str) -> subprocess.Complet
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
 
 
+def asd(fake: FakeWorkspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*ASD[:-1], *arguments, "--workspace", str(fake.root)]
+    return subprocess.run(command, env=fake.environment(), capture_output=True, text=True, timeout=200)
+
+
 def start(fake: FakeWorkspace, *arguments: str) -> subprocess.Popen[bytes]:
     command = [*ASD, *arguments, "--workspace", str(fake.root)]
     return subprocess.Popen(
@@ -87,6 +92,70 @@ def test_dry_run_says_why_and_runs_nothing(fake: FakeWorkspace) -> None:
     assert "stage1 digits/badnets/none/1: not run yet" in done.stdout
     assert (done.returncode, fake.pids("fetch@digits")) == (0, [])
     assert "none/0" not in done.stdout
+
+
+def test_dry_run_says_how_long_it_takes_as_json(fake: FakeWorkspace) -> None:
+    done = run(fake, "--dry-run", "--json", "digits/*/none/1")
+    facts = json.loads(done.stdout)
+    how = {one["stage"]: one["how"] for one in facts["stale"]}
+    assert how == {
+        "fetch@digits": "unknown",
+        "stage1@digits-badnets-none-1": "measured",
+        "audit@digits-badnets-none-1": "unknown",
+    }
+    assert facts["seconds"] > 0
+    assert [need["what"].split()[0] for need in facts["needs"]] == ["disk", "memory"]
+
+
+def test_json_without_a_dry_run_is_a_mistake(fake: FakeWorkspace) -> None:
+    done = run(fake, "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--json goes with --dry-run" in done.stderr
+
+
+def test_failed_cell_is_marked_until_it_is_brought_up_to_date(fake: FakeWorkspace) -> None:
+    fake.order(stage1_0={"exit": 3, "error": "shard x is broken"})
+    first = run(fake, "--engine", "dvc")
+    assert _states(fake) == {"digits/badnets/none/0": "failed", "digits/badnets/none/1": "missing"}
+    assert "`asd status` says why" in first.stdout
+    status = asd(fake, "status", "--json")
+    cells = {one["cell"]: (one["state"], one["why"]) for one in json.loads(status.stdout)["cells"]}
+    assert cells["digits/badnets/none/0"] == ("failed", "stage1: shard x is broken")
+    assert cells["digits/badnets/none/1"] == ("done", "")
+    fake.order()
+    run(fake, "--engine", "dvc")
+    assert set(_states(fake).values()) == {"missing"}  # these stages write no figures
+
+
+def test_status_of_a_running_workspace_names_the_stage_and_its_progress(fake: FakeWorkspace) -> None:
+    fake.order(stage1_0={"sleep": 60})
+    process = start(fake, "--engine", "dvc")
+    fake.wait_for(STAGE1)
+    for _ in range(100):
+        running = json.loads(asd(fake, "status", "--json").stdout)["running"]
+        if running["stages"] and running["stages"][0][1]:
+            break
+    assert running["pid"] == process.pid
+    assert running["stages"][0] == [STAGE1, "epoch 1/2  loss 0.5  pool 10"]
+    refused = asd(fake, "clean")
+    assert (refused.returncode, "another asd run" in refused.stderr) == (2, True)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    assert_all_gone(fake.root)
+
+
+def test_damaged_dvc_lock_is_told_in_our_words_and_in_dvcs_when_verbose(fake: FakeWorkspace) -> None:
+    (fake.root / "dvc.lock").write_text("stages: [")
+    done = run(fake)
+    assert done.returncode == 2
+    assert "dvc.lock is damaged; `git checkout dvc.lock`" in done.stderr
+    assert "dvc said" not in done.stderr
+    assert "dvc said: " in run(fake, "--verbose").stderr
+
+
+def _states(fake: FakeWorkspace) -> dict[str, str]:
+    rows = json.loads(asd(fake, "table", "--json").stdout)
+    return {f"{r['dataset']}/{r['attack']}/{r['defense']}/{r['trial']}": r["state"] for r in rows}
 
 
 def test_change_of_params_is_printed_and_checked_before_anything_runs(fake: FakeWorkspace) -> None:
