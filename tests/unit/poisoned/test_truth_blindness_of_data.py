@@ -51,8 +51,8 @@ def test_keys_and_order_of_a_poisoned_view_are_those_of_the_base(pets, tmp_path)
 
 def test_named_seeds_are_the_same_files_over_layers_and_over_a_standalone_copy(pets, tmp_path):
     keys = "".join(f"train_{i:04d}\n" for i in range(8))
-    layered = pets.planted(tmp_path / "a", seeds={"use": "keys"})
-    copied = pets.make_workspace(tmp_path / "b", seeds={"use": "keys"})
+    layered = pets.planted(tmp_path / "a", seeds={"use": "keys", "keys_file": "trusted.txt"})
+    copied = pets.make_workspace(tmp_path / "b", seeds={"use": "keys", "keys_file": "trusted.txt"})
     pets.standalone_copy(layered, copied.layout.fetched("pets", "train"))
     base = read_manifest(copied.layout.fetched("pets", "train"))
     with store.atomic_directory(copied.layout.poisoned("pets", "badnets", "train")) as folder:

@@ -176,9 +176,10 @@ def test_a_run_with_two_candidates_says_why_it_promotes_none(finished: Pets, run
     assert "nothing promoted: 2 cells with a defense are on unplanted data" in out
 
 
-def test_a_dry_run_judges_nothing(finished: Pets, run) -> None:
+def test_a_dry_run_judges_nothing(finished: Pets, run, monkeypatch: pytest.MonkeyPatch) -> None:
     finished.set({"least_acc": 0.99})
-    assert run("--dry-run")[0] == 0
+    monkeypatch.setattr("asd.cli.dry_run.show", lambda *_, **__: None)
+    assert run("--dry-run") == (0, "", "")
 
 
 # -- commands ----------------------------------------------------------------------------
