@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from asd.cli import doctor, init, listing, lock, run, source, step, table, verify
+from asd.cli import doctor, export, init, listing, lock, run, source, step, table, verify
 from asd.cli.failure import DEBUG, exit_code_for
 from asd.cli.output import new_app
 
 _HELP = "Train a clean image classifier on data from strangers, and see which samples were trusted."
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
-for _group in (init, run, table, listing, source, step, lock, verify, doctor):
+for _group in (init, run, table, listing, export, source, step, lock, verify, doctor):
     _group.register(app)
 
 

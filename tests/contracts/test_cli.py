@@ -15,6 +15,7 @@ COMMANDS = {
     ("run",): (),
     ("table",): ("--json",),
     ("list",): ("--json",),
+    ("export",): ("--json", "--format", "--only", "--cell", "--attack", "--with-truth"),
     ("step",): (),
     ("lock",): ("--json",),
     ("verify",): ("--json",),
