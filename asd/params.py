@@ -83,6 +83,10 @@ class ModelParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     use: Name = "resnet18"
+    weights: str | None = Field(
+        None, description="a .safetensors file to start from; relative to the workspace"
+    )
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="its SHA-256")
 
 
 class WorkspaceParams(Params):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asd import metrics
 from asd.audit.record import RunRecord, TruthMasks
+from asd.audit.verdict import Judgement
 from asd.truth import DECOY, POISONED
 from asd.types import Mask
 
@@ -52,7 +53,7 @@ def membership(record: RunRecord) -> Membership | None:
     return Membership(first, epochs, entries, exits)
 
 
-def sample_table(record: RunRecord) -> pa.Table:
+def sample_table(record: RunRecord, judged: Judgement) -> pa.Table:
     """One row a sample in view order; the columns are described in docs/audit.md."""
     index, n = record.index, len(record)
     loss = record.final.loss
@@ -69,6 +70,8 @@ def sample_table(record: RunRecord) -> pa.Table:
         "rank_overall": pa.array(metrics.ranks(loss)),
         "loss_reduction": _or_nulls(record.last_reduction(), n, pa.float32()),
         "is_seed": pa.array(record.seeds),
+        "verdict": pa.nulls(n, pa.string()) if judged.verdicts is None else pa.array(judged.verdicts),
+        "suspicion": _or_nulls(judged.suspicion, n, pa.float32()),
     }
     if record.truth is not None:
         columns |= _truth_columns(record.truth)

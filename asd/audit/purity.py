@@ -9,13 +9,14 @@ import numpy as np
 
 from asd import metrics
 from asd.audit.record import STAGES, MetaEpoch, RecordedEpoch, RunRecord, TruthMasks
+from asd.audit.verdict import Judgement
 from asd.types import Losses, Mask
 
 HARD_PART = 10
 """Clean hard samples: floor(N / 10) clean samples with the highest loss (5,000 of 50,000 in Figure 5b)."""
 
 
-def pool_figures(record: RunRecord) -> dict[str, Any]:
+def pool_figures(record: RunRecord, judged: Judgement) -> dict[str, Any]:
     """All of `pools.json`; figures that need the truth are null where there is none."""
     return {
         "samples": len(record),
@@ -24,6 +25,9 @@ def pool_figures(record: RunRecord) -> dict[str, Any]:
         "stages": [_stage_end(record, stage) for stage in STAGES],
         "final": _final(record),
         "meta_split": _meta_split(record),
+        "verdicts": judged.counts(),
+        "estimated_poisoned_share": judged.share.as_json() if judged.share else None,
+        "suspects": _suspects(record, judged),
         "epochs": [_epoch(record, e) for e in record.epochs],
         "warnings": [
             {"stage": e.stage, "epoch": e.row.epoch, "text": text}
@@ -61,6 +65,23 @@ def _detection(record: RunRecord, scores: Losses | None) -> float | None:
     if record.truth is None or scores is None:
         return None
     return metrics.auroc(scores, record.truth.poisoned)
+
+
+def _suspects(record: RunRecord, judged: Judgement) -> dict[str, Any] | None:
+    """How many suspects by class as given, and how well `suspicion` finds what we planted."""
+    if judged.verdicts is None or judged.suspicion is None:
+        return None
+    suspect = judged.verdicts == "suspect"
+    known = record.truth is not None and record.truth.planted > 0
+    poisoned = record.truth.poisoned if record.truth else np.zeros(len(record), dtype=np.bool_)
+    hits = int((suspect & poisoned).sum())
+    return {
+        "per_class": _per_class(record, suspect),
+        "auroc": _detection(record, judged.suspicion),
+        "poisoned": hits if known else None,
+        "precision": metrics.Rate(hits, int(suspect.sum())).value if known else None,
+        "recall": metrics.Rate(hits, int(poisoned.sum())).value if known else None,
+    }
 
 
 def _stage_end(record: RunRecord, stage: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,10 @@ class ImageClassifier(nn.Module):
         if not 1 <= count <= len(self.layer_names):
             raise ValueError(f"layers must be 1 to {len(self.layer_names)} {self.layer_names}, got {count}")
         return self.layer_names[-count:]
+
+    def own_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights from elsewhere under the names of this network; as they are unless it knows better."""
+        return dict(tensors)
 
 
 class BasicBlock(nn.Module):
@@ -114,6 +119,11 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+            initialise_head(module, generator)
+
+
+def initialise_head(head: nn.Linear, generator: torch.Generator) -> None:
+    """Torch's default for a linear layer, from `generator`."""
+    bound = 1 / math.sqrt(head.in_features)
+    nn.init.uniform_(head.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(head.bias, -bound, bound, generator=generator)

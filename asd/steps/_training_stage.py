@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from asd.shards.verify import unchanged
 from asd.steps import StepItem
 from asd.training.resume import drop_finished
 from asd.types import DataView
+
+if TYPE_CHECKING:
+    from asd.training.weights import StartingWeights
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def _train(
         reporter=reporter,
         numeric=store.read_json(inputs.previous / "state.json")["numeric"] if inputs.previous else None,
         plugins=layout.plugins,
+        weights=_weights(workspace) if inputs.previous is None else None,
     )
     drop_finished(layout.scratch, str(cell), keep=context.fingerprint)
     checkpoints = Checkpoints(layout.scratch, context.fingerprint)
@@ -116,6 +120,16 @@ def _train(
     final_row = run.final_scoring() if is_last else None
     run.write(layout.stage(cell, stage), layout.timing(cell, stage), final_row)
     checkpoints.finish(str(cell))
+
+
+def _weights(workspace: Workspace) -> StartingWeights | None:
+    from asd.training.weights import StartingWeights
+
+    model = workspace.params.model
+    if model.weights is None:
+        return None
+    # An absolute path stands for itself.
+    return StartingWeights(workspace.layout.root / Path(model.weights).expanduser(), model.weights_sha256)
 
 
 def fingerprint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from asd import store
 from asd.audit.ledger import sample_table
 from asd.audit.purity import pool_figures
-from asd.audit.record import STAGES, RunRecord, join_stages, truth_masks
+from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_masks
 from asd.audit.report import ReportInput, SeedNote, render_report
+from asd.audit.verdict import judge
 from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.pools.history import read_history
@@ -39,16 +41,21 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         )
         used = _seeds_used(workspace, cell, seeds)
         record = _read_record(layout, cell, view, used)
+        judged = judge(record)  # before the truth is read
+        record = replace(record, truth=_truth(layout, cell, view))
         note = SeedNote(seeds.origin, seeds.note, len(used)) if used else None
-        pools = pool_figures(record)
+        pools = pool_figures(record, judged)
         page = render_report(_report_input(workspace, cell, record, view, pools, note))
-    store.write_parquet(layout.audit_samples(cell), sample_table(record))
+    store.write_parquet(layout.audit_samples(cell), sample_table(record, judged))
     store.write_json(layout.audit_pools(cell), pools)
     with store.atomic_file(layout.audit_report(cell)) as temporary:
         temporary.write_text(page, encoding="utf-8")
     final = pools["final"]
     poisoned = "" if final["poisoned"] is None else f", {final['poisoned']} of them poisoned"
     reporter.say(f"{final['size']} of {len(record)} samples in the final clean pool{poisoned}")
+    if judged.share is not None:
+        low, high = judged.share.interval
+        reporter.say(f"estimated poisoned share {judged.share.value:.1%} ({low:.1%} to {high:.1%})")
     reporter.say(f"report: {layout.audit_report(cell)}")
 
 
@@ -89,7 +96,6 @@ def _report_input(
 def _read_record(layout: Layout, cell: Cell, view: DataView, used: frozenset[str]) -> RunRecord:
     histories = [read_history(layout.stage(cell, stage) / "history.parquet") for stage in STAGES]
     epochs, final = join_stages(histories, len(view))
-    truth = read_truth(layout.truth(cell.dataset, cell.attack))
     return RunRecord(
         index=view.index,
         class_names=view.class_names,
@@ -97,8 +103,12 @@ def _read_record(layout: Layout, cell: Cell, view: DataView, used: frozenset[str
         epochs=epochs,
         final=final,
         seeds=np.array([key in used for key in view.index.keys], dtype=np.bool_),
-        truth=truth_masks(truth, view.index, trusted=view.trusted),
+        truth=None,
     )
+
+
+def _truth(layout: Layout, cell: Cell, view: DataView) -> TruthMasks | None:
+    return truth_masks(read_truth(layout.truth(cell.dataset, cell.attack)), view.index, trusted=view.trusted)
 
 
 def _seeds_used(workspace: Workspace, cell: Cell, seeds: SeedSet) -> frozenset[str]:

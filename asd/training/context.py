@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asd.params import TrainingParams, Variant
 from asd.progress import Reporter
 from asd.types import DataView, Images, Mask
+
+if TYPE_CHECKING:
+    from asd.training.weights import StartingWeights
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class StageContext:
             never resumed.
         numeric: the numeric mode that an earlier stage stored, or None.
         plugins: the workspace's own plug-ins, or None.
+        weights: what the network starts from in the first stage; None: as built.
     """
 
     view: DataView
@@ -40,3 +44,4 @@ class StageContext:
     reporter: Reporter
     numeric: dict[str, Any] | None = None
     plugins: Path | None = None
+    weights: StartingWeights | None = None

@@ -18,7 +18,7 @@ from asd.rng import numpy_generator, torch_generator
 from asd.semisup import SemiBatch, StepRandomness
 from asd.training.augment import draw
 from asd.training.images import ImageStore
-from asd.training.sampling import index_batches
+from asd.training.sampling import batch_starts, index_batches
 from asd.types import Labels, Mask
 
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -118,7 +118,7 @@ def train_supervised(
     order = numpy_generator(random_seed, "order", epoch).permutation(store.count)
     views = torch_generator(random_seed, "views", epoch)
     targets = torch.from_numpy(labels.copy()).to(store.device)
-    starts = range(0, store.count, batch)
+    starts = batch_starts(store.count, batch)
     model.train()
     total = torch.zeros((), device=store.device)
     for step, start in enumerate(starts):

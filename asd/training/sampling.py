@@ -24,3 +24,13 @@ def index_batches(
     rounds = -(-needed // usable)
     drawn = np.concatenate([generator.permutation(members)[:usable] for _ in range(rounds)])
     return drawn[:needed].reshape(count, size)
+
+
+def batch_starts(count: int, size: int) -> range:
+    """Where the batches of one pass over `count` samples start; the last one may be smaller.
+
+    A last batch of one sample is left out where there are others: batch norm cannot train on
+    one sample whose feature map is a single pixel.
+    """
+    alone = count > 1 and count % size == 1
+    return range(0, count - 1 if alone else count, size)

@@ -24,7 +24,8 @@ from asd.training.context import StageContext
 from asd.training.images import ImageStore, Normalisation, measure_normalisation
 from asd.training.resume import Checkpoints, EpochRecord
 from asd.training.scoring import Scores, predict, score
-from asd.training.state import TrainingState, load_state, save_state
+from asd.training.state import TrainingState, load_state, model_facts, save_state
+from asd.training.weights import start_from
 
 MakeOptimizer = Callable[[ImageClassifier], torch.optim.Optimizer]
 TrainEpoch = Callable[[int], EpochRow | None]
@@ -50,7 +51,8 @@ class StageRun:
         self.mode = numeric.choose(training.precision, training.deterministic, stored, training.threads)
         self.device = numeric.apply(self.mode)
         self._stores(context)
-        self.state = self._fresh_state(make_optimizer)
+        self._weights = model_facts(previous).get("weights") if previous is not None else None
+        self.state = self._fresh_state(make_optimizer, starts=previous is None)
         self.images_seen = 0
         if previous is not None:
             load_state(previous, self.state)
@@ -71,13 +73,15 @@ class StageRun:
         self.store = ImageStore(context.view.images, self.normalisation, training.augment, self.device)
         self.probe = ImageStore(context.probe, self.normalisation, training.augment, self.device)
 
-    def _fresh_state(self, make_optimizer: MakeOptimizer) -> TrainingState:
+    def _fresh_state(self, make_optimizer: MakeOptimizer, *, starts: bool) -> TrainingState:
         context = self.context
         generator = torch_generator(context.random_seed, "weights")
         channels = context.view.images.shape[1]
         network: ImageClassifier = context.model.module.build(
             context.model.params, channels, context.view.class_count, generator
         )
+        if starts and context.weights is not None:
+            self._weights = start_from(network, context.weights, context.view.class_names)
         network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return TrainingState(network, make_optimizer(network))
 
@@ -179,7 +183,8 @@ class StageRun:
 
     def _model_facts(self) -> dict[str, Any]:
         context = self.context
-        return {
+        facts = {} if self._weights is None else {"weights": self._weights}
+        return facts | {
             "plugin": context.model.plugin,
             "params": context.model.params.model_dump(mode="json"),
             "class_names": list(context.view.class_names),

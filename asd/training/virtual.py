@@ -23,6 +23,7 @@ from asd.rng import numpy_generator, torch_generator
 from asd.training.augment import draw
 from asd.training.images import ImageStore
 from asd.training.meta_params import MetaParams
+from asd.training.sampling import batch_starts
 from asd.types import Labels
 
 
@@ -97,10 +98,13 @@ def snapshot_steps(params: MetaParams, total: int) -> list[int]:
 
 
 def _passes(count: int, batch: int, total: int, run: VirtualRun) -> list[NDArray[np.int64]]:
-    """`total` index batches from shuffled passes; the last batch of a pass may be smaller."""
+    """`total` index batches from shuffled passes; the last batch of a pass may be smaller.
+
+    A last batch of one sample is left out: batch norm cannot train on it.
+    """
     generator = numpy_generator(run.random_seed, "virtual-order", run.epoch, run.attempt)
     batches: list[NDArray[np.int64]] = []
     while len(batches) < total:
         order = generator.permutation(count)
-        batches += [order[start : start + batch] for start in range(0, count, batch)]
+        batches += [order[start : start + batch] for start in batch_starts(count, batch)]
     return batches[:total]

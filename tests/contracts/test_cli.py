@@ -16,6 +16,7 @@ COMMANDS = {
     ("status",): ("--json",),
     ("table",): ("--json", "--over", "--format"),
     ("list",): ("--json",),
+    ("export",): ("--json", "--format", "--only", "--cell", "--attack", "--with-truth"),
     ("step",): (),
     ("lock",): ("--json",),
     ("verify",): ("--json",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asd.training.sampling import index_batches
+from asd.training.sampling import batch_starts, index_batches
 
 
 def test_a_pool_larger_than_a_batch_is_gone_through_without_its_rest() -> None:
@@ -23,3 +23,11 @@ def test_a_pool_smaller_than_a_batch_is_joined_with_itself() -> None:
 def test_an_empty_pool_is_refused() -> None:
     with pytest.raises(ValueError, match="empty pool"):
         index_batches(np.arange(0), 1, 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "starts"),
+    [(10, 4, [0, 4, 8]), (9, 4, [0, 4]), (8, 4, [0, 4]), (1, 4, [0]), (3, 1, [0, 1, 2])],
+)
+def test_a_last_batch_of_one_sample_is_left_out(count: int, size: int, starts: list[int]) -> None:
+    assert list(batch_starts(count, size)) == starts

@@ -86,6 +86,16 @@ def record():
 
 
 @pytest.fixture
+def suspicious_record():
+    """The virtual model learns sample 4 as it learns a trigger."""
+    *earlier, last = histories()
+    fell = VIRTUAL_LOSS.copy()
+    fell[4] = 0.01
+    meta = replace(last.epochs[0], virtual_loss=fell)
+    return build(runs=[*earlier, History((meta, *last.epochs[1:]))])
+
+
+@pytest.fixture
 def undefended_record():
     return build(runs=undefended(), seeds=())
 

@@ -6,6 +6,7 @@ import pytest
 
 from asd.audit.ledger import membership, sample_table
 from asd.audit.record import join_stages
+from asd.audit.verdict import judge
 from asd.errors import DataError
 from asd.pools.history import History
 from asd.truth import PoisonTruth
@@ -26,16 +27,22 @@ COLUMNS = [
     "rank_overall",
     "loss_reduction",
     "is_seed",
+    "verdict",
+    "suspicion",
 ]
 TRUTH = ["truth_role", "truth_label_before"]
 
 
+def table_of(record):
+    return sample_table(record, judge(replace(record, truth=None)))
+
+
 def column(record, name):
-    return sample_table(record)[name].to_pylist()
+    return table_of(record)[name].to_pylist()
 
 
 def test_there_is_one_row_a_sample_in_view_order(record):
-    table = sample_table(record)
+    table = table_of(record)
     assert table.column_names == COLUMNS + TRUTH
     assert table["key"].to_pylist() == [f"k{i}" for i in range(6)]
     assert table["source"].to_pylist()[5] == "pets.bin#5"
@@ -82,15 +89,15 @@ def test_seeds_are_marked(record):
 
 
 def test_without_recorded_epochs_membership_is_unknown_and_not_zero(undefended_record):
-    table = sample_table(undefended_record)
+    table = table_of(undefended_record)
     for name in ("first_epoch_in", "epochs_in", "entries", "exits", "loss_reduction"):
         assert table[name].to_pylist() == [None] * 6
     assert table["in_pool_at_end"].to_pylist() == [True] * 6
 
 
 def test_column_types_do_not_depend_on_what_is_known(record, undefended_record):
-    assert sample_table(record).schema == sample_table(undefended_record).schema
-    assert sample_table(record).schema.field("first_epoch_in").type == pa.int32()
+    assert table_of(record).schema == table_of(undefended_record).schema
+    assert table_of(record).schema.field("first_epoch_in").type == pa.int32()
 
 
 def test_on_trusted_data_what_we_did_not_plant_is_clean(record):
@@ -110,7 +117,7 @@ def test_decoys_have_a_role_of_their_own(make_record):
 
 
 def test_with_nothing_known_there_are_no_truth_columns(unknown_record):
-    assert sample_table(unknown_record).column_names == COLUMNS
+    assert table_of(unknown_record).column_names == COLUMNS
 
 
 def test_on_trusted_data_without_an_attack_all_are_clean(make_record, nothing_planted):
@@ -126,3 +133,13 @@ def test_histories_without_a_final_scoring_are_refused(six_histories):
 def test_a_history_of_other_data_is_refused(six_histories):
     with pytest.raises(DataError, match="stage 1, epoch 0: history of 6 samples, but the data has 7"):
         join_stages(six_histories, 7)
+
+
+def test_every_sample_has_a_verdict_and_a_suspicion(suspicious_record):
+    assert column(suspicious_record, "verdict") == ["seed", "unused", "clean", "clean", "suspect", "unused"]
+    assert column(suspicious_record, "suspicion")[4] > 0.5
+
+
+def test_an_undefended_run_has_null_verdicts(undefended_record):
+    assert column(undefended_record, "verdict") == [None] * 6
+    assert column(undefended_record, "suspicion") == [None] * 6

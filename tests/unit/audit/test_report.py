@@ -14,6 +14,7 @@ from asd.audit.histograms import BINS, histogram
 from asd.audit.pictures import SIDE, picture_uri
 from asd.audit.purity import pool_figures
 from asd.audit.report import ReportInput, SeedNote, render_report, safe_text
+from asd.audit.verdict import judge
 from asd.layout import Cell
 from asd.pools.history import EpochRow, History
 from asd.truth import PoisonTruth
@@ -62,7 +63,7 @@ def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING, TIMING, TIMING),
         record=record,
         images=np.full((n, 3, 8, 8), 200, dtype=np.uint8),
         metrics=metrics,
-        pools=pool_figures(record),
+        pools=pool_figures(record, judge(replace(record, truth=None))),
         curves=curves,
         timings=timings,
         seeds=SeedNote("oracle", "evaluation only: drawn with knowledge of what was planted", 1),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from asd import store
 from asd.defenses import asd, none
 from asd.pools.history import read_history
 from asd.training.context import StageContext
 from asd.training.resume import Checkpoints, drop_finished
 from asd.training.scoring import Scores
 from asd.training.stage_run import StageRun
-from asd.training.state import TrainingState
+from asd.training.state import TrainingState, model_facts
+from asd.training.weights import StartingWeights
 
 MakeContext = Callable[..., StageContext]
 
@@ -250,3 +254,48 @@ def test_the_numeric_mode_of_the_first_part_is_taken_again(
     run = StageRun(context, Checkpoints(scratch, "n"), None, lambda m: none.make_optimizer(m, NONE))
     assert run.mode.threads == 1
     torch.set_num_threads(1)
+
+
+def with_weights(context: StageContext, folder: Path, classes: int) -> StageContext:
+    network = context.model.module.build(context.model.params, 1, classes, torch.Generator().manual_seed(7))
+    store.write_tensors(folder / "mine.safetensors", network.state_dict())
+    path = folder / "mine.safetensors"
+    return replace(context, weights=StartingWeights(path, store.file_sha256(path)))
+
+
+def test_a_run_starts_from_given_weights(make_context: MakeContext, scratch: Path, tmp_path: Path) -> None:
+    context = with_weights(make_context(), tmp_path, 3)
+    run = StageRun(context, Checkpoints(scratch, "f"), None, lambda m: asd.make_optimizer(m, ASD))
+    given = store.read_tensors(tmp_path / "mine.safetensors")
+    assert all(torch.equal(value, given[name]) for name, value in run.state.model.state_dict().items())
+
+
+def test_what_a_run_started_from_is_recorded_and_handed_from_stage_to_stage(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    context = with_weights(make_context(), tmp_path, 9)
+    stage(context, scratch, tmp_path / "asd1", None)
+    digest = context.weights.sha256
+    (tmp_path / "mine.safetensors").unlink()
+    stage(make_context(stage=2, fingerprint="g"), scratch, tmp_path / "asd2", tmp_path / "asd1")
+    for name in ("asd1", "asd2"):
+        assert model_facts(tmp_path / name)["weights"] == {"sha256": digest, "head": "replaced"}
+    assert str(tmp_path) not in json.dumps(model_facts(tmp_path / "asd1"))
+
+
+def test_a_resumed_run_goes_on_from_its_checkpoint_and_not_from_the_given_weights(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    context = with_weights(make_context(), tmp_path, 3)
+    stage(context, scratch / "a", tmp_path / "asd1", None)
+    with pytest.raises(StoppedError):
+        stage(context, scratch / "b", tmp_path / "asd_b", None, stop_after=1)
+    stage(context, scratch / "b", tmp_path / "asd_b", None)
+    assert_equal_bytes(tmp_path / "asd1", tmp_path / "asd_b")
+
+
+def test_without_given_weights_nothing_is_said_of_them(
+    make_context: MakeContext, scratch: Path, tmp_path: Path
+) -> None:
+    stage(make_context(), scratch, tmp_path / "asd1", None)
+    assert "weights" not in model_facts(tmp_path / "asd1")

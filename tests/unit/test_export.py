@@ -1,0 +1,293 @@
+"""`asd export`: what is written reads back with identical pixels, by our readers and by others."""
+
+import csv
+import gc
+import io
+import json
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from PIL import Image
+
+from asd import export as exporting
+from asd import store
+from asd.cli import main
+from asd.datasets import imagefolder, parquet
+from asd.errors import DataError, ParamsError
+from asd.layout import Cell, Layout
+from asd.params import load_workspace
+from asd.progress import Reporter
+from asd.shards.manifest import read_manifest
+from asd.shards.read import iter_samples
+from asd.shards.write import write_shards
+from asd.types import Sample, content_sha256
+
+CELL = "pets/badnets/asd/0"
+VERDICTS = ["seed", "clean", "hard-clean", "suspect", "unused", "clean"]
+REPORTER = Reporter("test", "", io.StringIO())
+
+
+def picture(n, mark=0):
+    image = np.random.default_rng(n).integers(0, 200, (3, 8, 8), dtype=np.uint8)
+    image[:, 0, 0] = mark
+    return image
+
+
+def write(folder, samples, names=("cat", "dog"), base=None):
+    with store.atomic_directory(folder) as temporary:
+        write_shards(
+            temporary, samples, name="pets", split="train", class_names=names, image_shape=(3, 8, 8),
+            trusted=False, base=base,
+        )  # fmt: skip
+
+
+def make_workspace(root, names=("cat", "dog")):
+    params = {
+        "cells": {"datasets": ["pets"], "attacks": ["badnets"], "defenses": ["asd", "none"]},
+        "datasets": {"pets": {"use": "imagefolder"}},
+        "attacks": {"badnets": {"target_label": 1}},
+        "defenses": {"asd": {}, "none": {}},
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    layout = Layout(root)
+    samples = [Sample(f"train_{i}", picture(i), i % 2, f"pets/{i}.png") for i in range(6)]
+    write(layout.fetched("pets", "train"), samples, names)
+    base = read_manifest(layout.fetched("pets", "train"))
+    write(
+        layout.poisoned("pets", "badnets", "train"),
+        [Sample("train_2", picture(2, 255), 1, "hidden")],
+        names,
+        base,
+    )
+    return load_workspace(root)
+
+
+def merged():
+    """What the cell saw: sample 2 carries the trigger and another label."""
+    return [(f"train_{i}", picture(i, 255 if i == 2 else 0), 1 if i == 2 else i % 2) for i in range(6)]
+
+
+def write_audit(layout, verdicts=VERDICTS, defense="asd", extra=0):
+    rows = merged() + [(f"seed_{i}", picture(90 + i), 0) for i in range(extra)]
+    table = pa.table(
+        {
+            "key": [key for key, _, _ in rows],
+            "content_sha256": [content_sha256(image) for _, image, _ in rows],
+            "label": [label for _, _, label in rows],
+            "verdict": pa.array([*verdicts, *["seed"] * extra], pa.string()),
+            "truth_role": ["poisoned" if key == "train_2" else "clean" for key, _, _ in rows],
+            "truth_label_before": [label if key != "train_2" else 0 for key, _, label in rows],
+        }
+    )
+    store.write_parquet(layout.audit_samples(Cell("pets", "badnets", defense, 0)), table)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    root = tmp_path / "workspace"
+    root.mkdir()
+    made = make_workspace(root)
+    write_audit(made.layout)
+    return made
+
+
+def run(workspace, folder, form="webdataset", **choice):
+    options = {"cell": None, "attack": None, "only": (), "with_truth": False} | choice
+    wanted = exporting.choose(workspace, "pets", **options)
+    return exporting.export(workspace, wanted, folder, form)
+
+
+def index_of(folder):
+    return list(csv.DictReader(io.StringIO((folder / "index.csv").read_text())))
+
+
+def test_our_reader_reads_a_webdataset_back_with_the_attack_merged_in(workspace, tmp_path):
+    run(workspace, tmp_path / "out", attack="badnets")
+    found = list(iter_samples(tmp_path / "out" / "train"))
+    assert [(s.key, s.label) for s in found] == [(key, label) for key, _, label in merged()]
+    assert all(np.array_equal(s.image, image) for s, (_, image, _) in zip(found, merged(), strict=True))
+
+
+def test_stock_webdataset_reads_identical_pixels(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("WDS_SECURE", "1")
+    run(workspace, tmp_path / "out", attack="badnets")
+    tar = str(tmp_path / "out" / "train" / "shard-000000.tar")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # webdataset leaves its files open
+        import webdataset
+
+        rows = {row["__key__"]: row for row in webdataset.WebDataset(tar, shardshuffle=False)}
+        gc.collect()
+    for key, image, label in merged():
+        pixels = np.asarray(Image.open(io.BytesIO(rows[key]["png"]))).transpose(2, 0, 1)
+        assert np.array_equal(pixels, image)
+        assert int(rows[key]["cls"]) == label
+
+
+def test_our_parquet_data_set_reads_pixels_labels_and_class_names_back(workspace, tmp_path):
+    run(workspace, tmp_path / "out", "parquet", attack="badnets")
+    loaded = parquet.load(parquet.Params(held_out=0.5), "train", tmp_path / "out", REPORTER)
+    assert loaded.class_names == ("cat", "dog")
+    table = store.read_parquet(tmp_path / "out" / "train.parquet")
+    assert table.column_names == ["img", "label"]
+    for row, (key, image, label) in zip(table.to_pylist(), merged(), strict=True):
+        pixels = parquet.Params().decode(row["img"]["bytes"], key)
+        assert np.array_equal(pixels, image)
+        assert (row["label"], row["img"]["path"]) == (label, f"{key}.png")
+
+
+def test_our_image_folder_data_set_reads_pixels_and_classes_back(workspace, tmp_path):
+    run(workspace, tmp_path / "out", "imagefolder", attack="badnets")
+    (tmp_path / "out" / "test").symlink_to(tmp_path / "out" / "train")
+    loaded = imagefolder.load(imagefolder.Params(), "train", tmp_path / "out", REPORTER)
+    found = {s.source.rpartition("/")[2]: (s.image, s.label) for s in loaded.samples}
+    for key, image, label in merged():
+        assert np.array_equal(found[f"{key}.png"][0], image)
+        assert found[f"{key}.png"][1] == label
+
+
+def test_without_an_attack_the_data_are_as_published(workspace, tmp_path):
+    run(workspace, tmp_path / "out")
+    third = list(iter_samples(tmp_path / "out" / "train"))[2]
+    assert (third.label, third.image[0, 0, 0]) == (0, 0)
+
+
+def test_only_the_samples_with_the_named_verdicts_are_written(workspace, tmp_path):
+    counts = run(workspace, tmp_path / "out", cell=CELL, only=("seed", "clean", "hard-clean"))
+    assert [row["key"] for row in index_of(tmp_path / "out")] == ["train_0", "train_1", "train_2", "train_5"]
+    assert counts["samples"] == 4
+    assert counts["of"] == 6
+    assert counts["classes"] == {"cat": 1, "dog": 3}
+    assert counts["verdicts"]["clean"] == 2
+    assert counts["verdicts"]["suspect"] == 0
+
+
+def test_the_index_says_key_label_class_verdict_and_source_and_no_truth(workspace, tmp_path):
+    run(workspace, tmp_path / "out", cell=CELL)
+    assert index_of(tmp_path / "out")[2] == {
+        "key": "train_2",
+        "label": "1",
+        "class_name": "dog",
+        "verdict": "hard-clean",
+        "source": "pets/2.png",
+    }
+
+
+def test_nothing_in_an_export_tells_what_was_planted(workspace, tmp_path):
+    run(workspace, tmp_path / "out", attack="badnets")
+    everything = b"".join(f.read_bytes() for f in (tmp_path / "out").rglob("*") if f.is_file())
+    assert b"truth" not in everything
+    assert b"hidden" not in everything
+
+
+def test_the_truth_is_written_where_it_is_asked_for(workspace, tmp_path):
+    run(workspace, tmp_path / "out", cell=CELL, with_truth=True)
+    rows = index_of(tmp_path / "out")
+    assert [(row["truth_role"], row["truth_label_before"]) for row in rows[1:3]] == [
+        ("clean", "1"),
+        ("poisoned", "0"),
+    ]
+
+
+def test_seeds_from_outside_the_training_set_are_not_exported(workspace, tmp_path):
+    write_audit(workspace.layout, extra=2)
+    assert run(workspace, tmp_path / "out", cell=CELL)["samples"] == 6
+
+
+def test_the_same_export_gives_the_same_bytes(workspace, tmp_path):
+    for form in ("webdataset", "parquet", "imagefolder"):
+        found = []
+        for name in ("a", "b"):
+            folder = tmp_path / form / name
+            run(workspace, folder, form, cell=CELL)
+            files = sorted(f for f in folder.rglob("*") if f.is_file())
+            found.append([(f.relative_to(folder), f.read_bytes()) for f in files])
+        assert found[0] == found[1]
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(workspace, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ParamsError, match="not empty"):
+        run(workspace, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_an_export_that_fails_leaves_no_folder(tmp_path):
+    made = make_workspace(tmp_path, names=("cat", "../dog"))
+    with pytest.raises(DataError, match="cannot be the name of a folder"):
+        run(made, tmp_path / "out", "imagefolder")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"only": ("seed",)}, "give --cell"),
+        ({"only": ("sead",), "cell": CELL}, "did you mean .seed."),
+        ({"cell": "pets"}, "is 2 cells"),
+        ({"cell": CELL, "attack": "none"}, "leave out --attack"),
+        ({"attack": "blend"}, "no attacks.blend"),
+        ({"attack": "badnets", "with_truth": True}, "give --cell"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_said_in_a_line(workspace, tmp_path, choice, message):
+    with pytest.raises(ParamsError, match=message):
+        run(workspace, tmp_path / "out", **choice)
+
+
+def test_an_unknown_format_is_refused(workspace, tmp_path):
+    with pytest.raises(ParamsError, match="webdataset, parquet, imagefolder"):
+        run(workspace, tmp_path / "out", "zip")
+
+
+def test_a_cell_without_an_audit_names_the_command_that_makes_one(workspace, tmp_path):
+    with pytest.raises(DataError, match="asd run pets/badnets/none/0"):
+        run(workspace, tmp_path / "out", cell="pets/badnets/none/0")
+
+
+def test_a_run_without_verdicts_cannot_choose(workspace, tmp_path):
+    write_audit(workspace.layout, verdicts=[None] * 6, defense="none")
+    with pytest.raises(DataError, match="gave no verdicts"):
+        run(workspace, tmp_path / "out", cell="pets/badnets/none/0")
+
+
+def test_an_audit_of_other_data_is_refused(workspace, tmp_path):
+    write(workspace.layout.fetched("pets", "train"), [Sample("train_0", picture(7), 0, "pets/0.png")])
+    layout = workspace.layout
+    base = read_manifest(layout.fetched("pets", "train"))
+    write(layout.poisoned("pets", "badnets", "train"), [], base=base)
+    with pytest.raises(DataError, match="other data"):
+        run(workspace, tmp_path / "out", cell=CELL)
+
+
+def test_verdicts_that_nobody_has_export_nothing(workspace, tmp_path):
+    with pytest.raises(DataError, match="nothing to export"):
+        run(workspace, tmp_path / "out", cell=CELL, only=("undecided",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_are_not_there_yet_name_the_next_command(workspace, tmp_path):
+    store._remove(workspace.layout.fetched("pets", "train"))
+    with pytest.raises(DataError, match="asd run"):
+        run(workspace, tmp_path / "out")
+
+
+def test_the_command_says_how_many_of_what(workspace, tmp_path, capsys):
+    place, out = str(workspace.layout.root), str(tmp_path / "out")
+    words = ["export", "pets", out, "--format", "parquet", "--cell", CELL, "--only", "seed, clean"]
+    assert main([*words, "--workspace", place]) == 0
+    said = capsys.readouterr().out
+    assert "wrote 3 of 6 samples" in said
+    assert "verdicts: seed 1, clean 2" in said
+    assert "classes: cat 1, dog 2" in said
+
+
+def test_the_command_prints_json(workspace, tmp_path, capsys):
+    words = ["export", "pets", str(tmp_path / "out"), "--format", "parquet", "--json"]
+    assert main([*words, "--workspace", str(workspace.layout.root)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["samples"], found["format"], found["verdicts"]) == (6, "parquet", None)
