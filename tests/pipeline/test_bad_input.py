@@ -218,7 +218,7 @@ def test_a_disk_found_full_at_a_flush_leaves_every_result_whole(
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
-    real, count = store._fsync, 0
+    real, count = store.fsync, 0
 
     def full(path: Path) -> None:
         nonlocal count
@@ -227,7 +227,7 @@ def test_a_disk_found_full_at_a_flush_leaves_every_result_whole(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         real(path)
 
-    monkeypatch.setattr(store, "_fsync", full)
+    monkeypatch.setattr(store, "fsync", full)
     code, said = answer(pipeline, ("step", step, *STEPS[step]), capsys)
     check_said(said, "disk full while writing .*; free some space and run again")
     assert code == 3
