@@ -1,4 +1,4 @@
-"""Params of ASD for given data: lengths of the stages, growth, floors, the virtual model."""
+"""Params of ASD for given data: lengths of the stages, growth, floors, the virtual model; of none, too."""
 
 from __future__ import annotations
 
@@ -56,6 +56,21 @@ def defense_choices(facts: Facts) -> list[tuple[Any, ...]]:
     ]
 
 
+def undefended_choices(facts: Facts) -> list[tuple[Any, ...]]:
+    """The same for defenses.none."""
+    found: list[tuple[Any, ...]] = [("use", "none"), ("common", {})]
+    if not facts.machine.cuda:
+        name, given = (
+            ("digits", {"epochs": 20, "lr": 0.01, "weight_decay": 0})
+            if facts.small
+            else ("cifar10-cpu", {"epochs": 12, "lr": 0.005})
+        )
+        batch = _batch(_CIFAR_CPU, facts)
+        stage = {**given, "batch": batch, "optimizer": "adam", "schedule": "one_cycle"}
+        found.append(("stage1", stage, f"as preset {name}"))
+    return found
+
+
 def _seeds(facts: Facts) -> tuple[int, str]:
     classes = len(facts.counts)
     most = max(2, _VOUCHED_AT_ONCE // classes)
@@ -111,14 +126,13 @@ def _stage3(facts: Facts) -> list[tuple[Any, ...]]:
                 "the virtual model, as the paper",
             ),
         ]
-    gamma, share, name = (0.5, 0.3, "digits") if facts.small else (0.7, 0.5, "cifar10-cpu")
     return [
-        ("stage3.gamma", gamma, f"share of the data in the clean pool, as preset {name}"),
-        ("stage3.pools", {"class_floor": _floor(facts, share)}, _floor_words(f"{share:.0%}", facts)),
+        ("stage3.gamma", 0.7, "share of the data in the clean pool, as preset cifar10-cpu"),
+        ("stage3.pools", {"class_floor": _floor(facts, 0.5)}, _floor_words("50%", facts)),
         (
             "stage3.meta",
             _meta(facts),
-            f"the virtual model: layers 4 is all but the stem, steps as preset {name}",
+            f"the virtual model: layers 4 is all but the stem, steps as preset {'digits' if facts.small else 'cifar10-cpu'}",
         ),
         ("stage3.optimizer", {"final_decay": 0.02}),
     ]

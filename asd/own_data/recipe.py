@@ -12,7 +12,7 @@ from typing import Any
 
 from asd.errors import DataError, ParamsError
 from asd.own_data.classes import check_counts
-from asd.own_data.defense import defense_choices
+from asd.own_data.defense import defense_choices, undefended_choices
 from asd.own_data.facts import Facts, Machine
 from asd.own_data.sections import SIDE, dataset_choices, model_choices, training_choices
 from asd.own_data.survey import TINY, Survey
@@ -58,7 +58,7 @@ def make_recipe(survey: Survey, dataset: str, machine: Machine, image_size: int 
     choices = [
         Choice("cells.datasets", [dataset]),
         Choice("cells.attacks", ["none"], "nothing is planted: these are data to be cleaned, not a test"),
-        Choice("cells.defenses", ["asd"]),
+        Choice("cells.defenses", ["asd"], "[none, asd] trains an undefended twin, too, to compare with"),
         Choice("cells.trials", [0], "one run; [0, 1, 2] repeats it with other random numbers"),
         Choice("random_seed", 100),
         Choice("poison_seed", 0),
@@ -71,6 +71,7 @@ def make_recipe(survey: Survey, dataset: str, machine: Machine, image_size: int 
         *(Choice(f"datasets.{dataset}.{c[0]}", *c[1:]) for c in dataset_choices(survey, facts)),
         Choice("attacks.none.use", "none"),
         Choice("attacks.none.prepare", {}),
+        *(Choice(f"defenses.none.{c[0]}", *c[1:]) for c in undefended_choices(facts)),
         *(Choice(f"defenses.asd.{c[0]}", *c[1:]) for c in defense_choices(facts)),
     ]
     return Recipe(dataset, tuple(choices), _notes(survey, facts))

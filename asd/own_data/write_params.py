@@ -21,7 +21,7 @@ _TITLES = {
     "model": "the network",
     "datasets": "where the images come from and how they are brought to one form",
     "attacks": "what is planted to test a defense",
-    "defenses": "Gao et al. 2023",
+    "defenses": "ways of training; asd is that of Gao et al. 2023",
 }
 
 

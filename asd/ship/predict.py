@@ -1,4 +1,4 @@
-"""Predicting with a shipped model, from arrays or from picture files."""
+"""Predicting with a shipped model, from arrays or from pictures as files or bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from asd.ship.network import ShippedNetwork
 from asd.types import Images, Labels
 
 Probabilities = NDArray[np.float32]
-Files = Sequence[str | os.PathLike[str]]
+Picture = str | os.PathLike[str] | bytes
+"""A path, or the bytes of a picture file."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class ShippedModel:
         """(C, H, W) of an input."""
         return self.facts.image_shape
 
-    def predict(self, images: Images | Files, batch: int = 256) -> tuple[Labels, Probabilities]:
+    def predict(self, images: Images | Sequence[Picture], batch: int = 256) -> tuple[Labels, Probabilities]:
         """Classes and probabilities.
 
         Args:
             images: uint8 pixels 0 to 255 of the model's size, shape (N, C, H, W) or (N, H, W, C),
-                channels in the order RGB; or paths of picture files of any size, which are
-                brought to it as `model.json` says.
+                channels in the order RGB; or picture files of any size, as paths or as their bytes,
+                which are brought to it as `model.json` says.
             batch: images at a time.
 
         Returns:
@@ -53,7 +54,7 @@ class ShippedModel:
 
         Raises:
             ValueError: an array of another kind or shape.
-            DataError: a picture file is missing or broken.
+            DataError: a picture is missing or broken.
         """
         labels = [np.zeros(0, np.int64)]
         probabilities = [np.zeros((0, len(self.class_names)), np.float32)]
@@ -64,14 +65,14 @@ class ShippedModel:
                 probabilities.append(shares.cpu().numpy())
         return np.concatenate(labels), np.concatenate(probabilities)
 
-    def _batches(self, images: Images | Files, batch: int) -> Iterator[Images]:
+    def _batches(self, images: Images | Sequence[Picture], batch: int) -> Iterator[Images]:
         if isinstance(images, np.ndarray):
             channels_first = to_channels_first(images, self.image_shape)
             for start in range(0, len(images), batch):
                 yield np.array(channels_first[start : start + batch], order="C")
         else:
             for start in range(0, len(images), batch):
-                yield np.stack([read_picture(Path(p), self.facts) for p in images[start : start + batch]])
+                yield np.stack([read_picture(one, self.facts) for one in images[start : start + batch]])
 
 
 def to_channels_first(images: NDArray[np.uint8], shape: tuple[int, int, int]) -> Images:
@@ -93,22 +94,26 @@ def to_channels_first(images: NDArray[np.uint8], shape: tuple[int, int, int]) ->
     )
 
 
-def read_picture(path: Path, facts: ModelFacts) -> Images:
-    """A picture file as an input, uint8 (C, H, W), upright and resized as at training.
+def read_picture(picture: Picture, facts: ModelFacts) -> Images:
+    """A picture as an input, uint8 (C, H, W), upright and resized as at training.
 
     Raises:
         DataError: missing, broken, or of a size that the model has no rule for.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    name, data = ("the picture", picture) if isinstance(picture, bytes) else _read(Path(picture))
     height, width = facts.image_size
     side = height if height == width else None
-    image = decode_picture(data, str(path), image_size=side, channels=facts.channels, fit=facts.resize.fit)
+    image = decode_picture(data, name, image_size=side, channels=facts.channels, fit=facts.resize.fit)
     if image.shape != facts.image_shape:
         raise DataError(
-            f"{path} has {image.shape[2]}x{image.shape[1]} pixels; the model was trained on pictures "
+            f"{name} has {image.shape[2]}x{image.shape[1]} pixels; the model was trained on pictures "
             f"of {width}x{height} and has no rule to resize to that"
         )
     return image
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    try:
+        return str(path), path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error

@@ -89,6 +89,14 @@ def test_data_like_cifar10_cpu_get_nearly_its_preset() -> None:
     assert recipe.value("training.precision") == "bf16"
 
 
+@pytest.mark.parametrize(("counts", "preset"), [("digits", "digits"), ("cifar10k", "cifar10-cpu")])
+def test_an_undefended_twin_is_ready_as_in_the_preset(counts: str, preset: str) -> None:
+    recipe = make_recipe(seen(CASES[counts]), "toy", CPU)
+    wanted = yaml.safe_load(Path(f"asd/presets/{preset}.yaml").read_text())["defenses"]["none"]["stage1"]
+    assert recipe.value("defenses.none.stage1") == wanted
+    assert recipe.value("cells.defenses") == ["asd"]
+
+
 def test_grey_pictures_get_one_channel_and_sixteen_bits_a_note() -> None:
     counts = [100, 100]
     survey = seen(counts, (28, 28), modes={"I;16": 200}, grey=200, brightest=60_000)

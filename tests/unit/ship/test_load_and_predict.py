@@ -93,6 +93,15 @@ def test_files_are_resized_as_recorded(exported: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, model.predict(np.asarray(middle)[np.newaxis])[1], atol=0.02)
 
 
+def test_the_bytes_of_a_picture_give_what_its_file_gives(exported: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)).save(tmp_path / "a.png")
+    model = asd.load_model(exported)
+    from_file = model.predict([tmp_path / "a.png"])[1]
+    np.testing.assert_array_equal(model.predict([(tmp_path / "a.png").read_bytes()])[1], from_file)
+    with pytest.raises(DataError, match="the picture: not a PNG"):
+        model.predict([b"%PDF-1.7"])
+
+
 def test_a_broken_picture_is_named(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"%PDF-1.7")
     with pytest.raises(DataError, match=r"broken image .*a\.png: not a PNG"):
