@@ -8,6 +8,7 @@ from typing import Any
 
 from asd import store
 from asd.layout import Cell, Layout
+from asd.metrics import WHY_UNTRUSTED
 from asd.params import Workspace
 
 COLUMNS = (
@@ -16,6 +17,7 @@ COLUMNS = (
     "defense",
     "trial",
     "acc",
+    "acc_untrusted",
     "n_acc",
     "asr",
     "n_asr",
@@ -24,6 +26,7 @@ COLUMNS = (
     "poison_in_pool",
     "seconds",
 )
+_OF_METRICS = ("acc", "acc_untrusted", "n_acc", "asr", "n_asr", "asr_base")
 _STAGES = (1, 2, 3)
 _ABSENT = "–"
 
@@ -33,7 +36,8 @@ def rows(workspace: Workspace, cells: Iterable[Cell]) -> list[dict[str, Any]]:
 
     acc, asr and asr_base are fractions 0 to 1; clean_pool and poison_in_pool count samples of
     the final pool; seconds are those of the three stages. What is not there (not run, failed,
-    not known) is None.
+    not known) is None. Where nobody vouches for the test labels, acc is None and acc_untrusted
+    has the figure.
 
     Raises:
         DataError: a result file is there but cannot be read.
@@ -49,7 +53,7 @@ def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
         "attack": cell.attack,
         "defense": cell.defense,
         "trial": cell.trial,
-        **{name: metrics.get(name) for name in ("acc", "n_acc", "asr", "n_asr", "asr_base")},
+        **{name: metrics.get(name) for name in _OF_METRICS},
         "clean_pool": final.get("size"),
         "poison_in_pool": final.get("poisoned"),
         "seconds": _seconds(layout, cell),
@@ -70,7 +74,11 @@ def _seconds(layout: Layout, cell: Cell) -> float | None:
 
 
 def render(found: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a text table; the first column can be pasted back as a CELL."""
+    """The rows as a text table; the first column can be pasted back as a CELL.
+
+    A figure of labels that nobody vouches for stands in a column of its own, with a line below
+    that says why.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -78,11 +86,12 @@ def render(found: Sequence[Mapping[str, Any]]) -> str:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("cell", no_wrap=True)
-    for title in ("acc", "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"):
+    accuracies = _accuracies(found)
+    for title in (*accuracies, "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"):
         table.add_column(title, justify="right", no_wrap=True)
     names = [Text(str(Cell(r["dataset"], r["attack"], r["defense"], r["trial"]))) for r in found]
     for name, row in zip(names, found, strict=True):
-        table.add_row(name, *_texts(row))
+        table.add_row(name, *(_percent(row[title]) for title in accuracies), *_texts(row))
     # Wide enough for every cell name: what is cut cannot be pasted back.
     console = Console(
         file=io.StringIO(),
@@ -92,12 +101,19 @@ def render(found: Sequence[Mapping[str, Any]]) -> str:
     )
     with console.capture() as captured:
         console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()) + "\n"
+    lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+    if "acc_untrusted" in accuracies:
+        lines.append(f"acc_untrusted: {WHY_UNTRUSTED}")
+    return "\n".join(lines) + "\n"
+
+
+def _accuracies(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of accuracy that have a figure; `acc` if none has."""
+    return [name for name in ("acc", "acc_untrusted") if any(r[name] is not None for r in found)] or ["acc"]
 
 
 def _texts(row: Mapping[str, Any]) -> list[str]:
     return [
-        _percent(row["acc"]),
         _count(row["n_acc"]),
         _percent(row["asr"]),
         _count(row["n_asr"]),
