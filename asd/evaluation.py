@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from asd.errors import DataError
 from asd.layout import Cell
-from asd.metrics import Rate, agreement, per_class_accuracy
+from asd.metrics import WHY_UNTRUSTED, Rate, agreement, per_class_accuracy
 from asd.truth import ProbeTruth
 from asd.types import DataView, Images, Labels
 
@@ -70,23 +70,39 @@ def evaluate(cell: Cell, classifier: Predicts, test: DataView, triggered: DataVi
         success = agreement(predict_all(classifier, triggered.images), triggered.labels)
         rows = _rows_of(triggered.index.keys, test)
         base = agreement(predicted[rows], triggered.labels)
-    per_class = per_class_accuracy(predicted, test.labels, test.class_names)
+    per_class = dict(
+        zip(test.class_names, per_class_accuracy(predicted, test.labels, test.class_names), strict=True)
+    )
     return {
         "dataset": cell.dataset,
         "attack": cell.attack,
         "defense": cell.defense,
         "trial": cell.trial,
         "trusted": test.trusted,
-        "acc": accuracy.value,
-        "acc_interval": _interval(accuracy),
-        "n_acc": accuracy.n or None,
+        **_accuracy(accuracy, trusted=test.trusted),
         "asr": success.value,
         "asr_interval": _interval(success),
         "n_asr": success.n or None,
         "asr_base": base.value,
         "n_asr_base": base.n or None,
         "asr_minus_base": None if success.value is None or base.value is None else success.value - base.value,
-        "per_class_accuracy": dict(zip(test.class_names, per_class, strict=True)),
+        "per_class_accuracy": per_class if test.trusted else None,
+        "per_class_acc_untrusted": None if test.trusted else per_class,
+    }
+
+
+def _accuracy(found: Rate, *, trusted: bool) -> dict[str, Any]:
+    """`acc`, or `acc_untrusted` where nobody vouches for the labels; the other one is null."""
+    nothing = Rate(0, 0)
+    acc, untrusted = (found, nothing) if trusted else (nothing, found)
+    return {
+        "acc": acc.value,
+        "acc_interval": _interval(acc),
+        "n_acc": found.n or None,
+        "acc_untrusted": untrusted.value,
+        "acc_untrusted_interval": _interval(untrusted),
+        "n_acc_untrusted": untrusted.n or None,
+        "why_untrusted": None if trusted else WHY_UNTRUSTED,
     }
 
 
@@ -132,16 +148,20 @@ def read_predictions(path: Path, probe_size: int) -> Iterator[ProbeEpoch]:
             yield ProbeEpoch(int(epochs[0]), rows["predicted"].to_numpy().astype(np.int64))
 
 
-def curves(epochs: Sequence[ProbeEpoch], probe: ProbeTruth, wanted: Mapping[str, int]) -> pa.Table:
+def curves(
+    epochs: Sequence[ProbeEpoch], probe: ProbeTruth, wanted: Mapping[str, int], *, trusted: bool
+) -> pa.Table:
     """ACC and ASR on the probe set along the epochs.
 
     Args:
         epochs: predictions of all stages in order.
         probe: what each probe image is.
         wanted: test key -> label that the attack wants for the triggered image.
+        trusted: whether somebody vouches for the test labels.
 
     Returns:
-        Columns epoch, acc, asr (fractions, null where n is 0), n_acc, n_asr.
+        Columns epoch, acc, asr (fractions, null where n is 0), n_acc, n_asr; acc is called
+        acc_untrusted where nobody vouches.
 
     Raises:
         DataError: a triggered probe image is not among the triggered test images.
@@ -153,7 +173,7 @@ def curves(epochs: Sequence[ProbeEpoch], probe: ProbeTruth, wanted: Mapping[str,
     return pa.table(
         {
             "epoch": pa.array([e.epoch for e in epochs], pa.int32()),
-            "acc": pa.array([rate.value for rate in acc], pa.float64()),
+            "acc" if trusted else "acc_untrusted": pa.array([rate.value for rate in acc], pa.float64()),
             "asr": pa.array([rate.value for rate in asr], pa.float64()),
             "n_acc": pa.array([rate.n for rate in acc], pa.int32()),
             "n_asr": pa.array([rate.n for rate in asr], pa.int32()),

@@ -20,6 +20,11 @@ Z_95 = 1.959963984540054
 
 Scores = NDArray[np.floating[Any]]
 
+WHY_UNTRUSTED = (
+    "nobody vouches for the labels of the test set, so a wrong label counts as a mistake of the model"
+)
+"""Why a figure is called `acc_untrusted`."""
+
 
 @dataclass(frozen=True)
 class Rate:

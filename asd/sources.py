@@ -2,7 +2,8 @@
 
 In git: `sources/<dataset>.json`, the hash of the content and nothing else, on which `fetch`
 depends. Of this machine only: the location, in `.asd/sources.yaml` or in the environment
-variable `ASD_SOURCE_<DATASET>`, which wins.
+variable `ASD_SOURCE_<DATASET>`, which wins. `<dataset>.test` is a test set beside the data; its
+pointer stands as `test` in that of the data set, so that `fetch` depends on both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import NAME_PATTERN
 
+TEST = ".test"  # after a data set's name: the test set that somebody vouches for
 SEEDS = "seeds"  # not a data set: trusted seed images outside the training set
 _EMBEDDED = {"content_sha256": None, "kind": "embedded"}
 _KINDS = ("folder", "file", "url", "embedded")
@@ -39,7 +41,8 @@ def set_source(
     Raises:
         ParamsError: a bad name or hash, or there is nothing at the location.
     """
-    if not re.fullmatch(NAME_PATTERN, dataset):
+    name, is_test = dataset.removesuffix(TEST), dataset.endswith(TEST)
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ParamsError(f"bad data set name {dataset!r}: wanted lower-case letters, digits and '_'")
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ParamsError(f"bad SHA-256 {sha256!r}: wanted 64 lower-case hex digits")
@@ -47,6 +50,8 @@ def set_source(
     if isinstance(place, Path) and not place.exists():
         raise ParamsError(f"source {place} of data set {dataset} does not exist")
     pointer = describe(place)
+    if is_test and isinstance(place, str):
+        raise ParamsError(f"the test set of {name} must lie on this machine; got the address {place}")
     if isinstance(place, str):
         pointer["content_sha256"] = sha256
     elif sha256 not in (None, pointer["content_sha256"]):
@@ -55,8 +60,20 @@ def set_source(
     locations[dataset] = str(place)
     with store.atomic_file(layout.locations) as temporary:
         temporary.write_text(yaml.safe_dump(locations, sort_keys=True))
-    store.write_json(layout.source(dataset), pointer)
+    if is_test:
+        store.write_json(layout.source(name), {**_read_whole(layout, name), "test": pointer})
+    else:
+        store.write_json(layout.source(name), {**pointer, **_test_part(layout, name)})
     return pointer
+
+
+def _test_part(layout: Layout, name: str) -> dict[str, Any]:
+    """What is to be kept of a pointer when its data set gets another source."""
+    try:
+        whole = _read_whole(layout, name)
+    except DataError:  # it is about to be replaced
+        return {}
+    return {key: value for key, value in whole.items() if key == "test"}
 
 
 def resolve_source(layout: Layout, dataset: str) -> Path | str | None:
@@ -65,7 +82,7 @@ def resolve_source(layout: Layout, dataset: str) -> Path | str | None:
     Raises:
         ParamsError: the path does not exist.
     """
-    variable = f"ASD_SOURCE_{dataset.upper()}"
+    variable = _variable(dataset)
     said = os.environ.get(variable)
     location = said or _read_locations(layout).get(dataset)
     if location is None:
@@ -88,13 +105,13 @@ def check_source(layout: Layout, dataset: str) -> Path | str | None:
         ParamsError: the path does not exist, or the pointer names content that this machine lacks.
     """
     place = resolve_source(layout, dataset)
-    path = layout.source(dataset)
+    path = layout.source(dataset.removesuffix(TEST))
     pointer = read_pointer(layout, dataset)
     if place is None:
         if pointer["kind"] != "embedded":
             raise ParamsError(
                 f"this machine does not know where data set {dataset} lies: `asd source set {dataset} PATH` "
-                f"or ASD_SOURCE_{dataset.upper()}"
+                f"or {_variable(dataset)}"
             )
         return None
     found = describe(place)
@@ -125,11 +142,24 @@ def read_pointer(layout: Layout, dataset: str) -> dict[str, Any]:
     Raises:
         DataError: the file is not a pointer.
     """
-    path = layout.source(dataset)
-    pointer = store.read_json(path) if path.exists() else dict(_EMBEDDED)
-    if not isinstance(pointer, dict) or set(pointer) != set(_EMBEDDED) or pointer["kind"] not in _KINDS:
-        raise DataError(f"{path}: wanted content_sha256 and a kind of {', '.join(_KINDS)}")
-    return pointer
+    whole = _read_whole(layout, dataset.removesuffix(TEST))
+    test = whole.pop("test", _EMBEDDED)
+    return dict(test) if dataset.endswith(TEST) else whole
+
+
+def _read_whole(layout: Layout, name: str) -> dict[str, Any]:
+    """The pointer with its `test` part, if it has one."""
+    path = layout.source(name)
+    whole = store.read_json(path) if path.exists() else dict(_EMBEDDED)
+    own = {key: value for key, value in whole.items() if key != "test"} if isinstance(whole, dict) else None
+    for part in (own, whole.get("test", _EMBEDDED) if own is not None else None):
+        if not isinstance(part, dict) or set(part) != set(_EMBEDDED) or part["kind"] not in _KINDS:
+            raise DataError(f"{path}: wanted content_sha256 and a kind of {', '.join(_KINDS)}")
+    return dict(whole)
+
+
+def _variable(dataset: str) -> str:
+    return f"ASD_SOURCE_{dataset.upper().replace('.', '__')}"
 
 
 def describe(place: Path | str) -> dict[str, Any]:

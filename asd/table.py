@@ -8,6 +8,7 @@ from typing import Any
 
 from asd import store
 from asd.layout import Cell, Layout
+from asd.metrics import WHY_UNTRUSTED
 from asd.params import Workspace
 from asd.run_record import cell_mark, params_changed, read_marks
 
@@ -17,6 +18,7 @@ COLUMNS = (
     "defense",
     "trial",
     "acc",
+    "acc_untrusted",
     "n_acc",
     "asr",
     "n_asr",
@@ -26,10 +28,7 @@ COLUMNS = (
     "seconds",
 )
 UNTRUSTED = "acc_untrusted"
-WHY_UNTRUSTED = (
-    "acc_untrusted: nobody vouches for the labels of this test set (trusted: false), so a wrong label "
-    "counts as a mistake of the model"
-)
+UNTRUSTED_NOTE = f"{UNTRUSTED}: {WHY_UNTRUSTED}"
 OLD_FIGURES = frozenset({"stale", "failed", "running"})
 WHY_OLD = (
     "stale, failed, running: figures in such a row are of an earlier run; `asd status` says why, "
@@ -38,6 +37,7 @@ WHY_OLD = (
 WHY_CHANGED = (
     "params.yaml was changed after the last run: figures may be of the params before; `asd status` says which"
 )
+_OF_METRICS = ("acc", UNTRUSTED, "n_acc", "asr", "n_asr", "asr_base")
 _STAGES = (1, 2, 3)
 _ABSENT = "–"
 
@@ -47,8 +47,8 @@ def rows(workspace: Workspace, cells: Iterable[Cell]) -> list[dict[str, Any]]:
 
     acc, asr and asr_base are fractions 0 to 1; clean_pool and poison_in_pool count samples of
     the final pool; seconds are those of the three stages. What is not there (not run, failed,
-    not known) is None. Where nobody vouches for the test labels acc is None and one more key,
-    acc_untrusted, has the figure.
+    not known) is None. Where nobody vouches for the test labels, acc is None and acc_untrusted
+    has the figure.
 
     Raises:
         DataError: a result file is there but cannot be read.
@@ -64,13 +64,11 @@ def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
         "attack": cell.attack,
         "defense": cell.defense,
         "trial": cell.trial,
-        **{name: metrics.get(name) for name in ("acc", "n_acc", "asr", "n_asr", "asr_base")},
+        **{name: metrics.get(name) for name in _OF_METRICS},
         "clean_pool": final.get("size"),
         "poison_in_pool": final.get("poisoned"),
         "seconds": _seconds(layout, cell),
     }
-    if metrics.get("trusted") is False:
-        return {**{name: row[name] for name in COLUMNS}, "acc": None, UNTRUSTED: row["acc"]}
     return {name: row[name] for name in COLUMNS}
 
 
@@ -111,19 +109,14 @@ def sheet(
     found: Sequence[Mapping[str, Any]], states: Mapping[Cell, str] | None = None
 ) -> tuple[list[str], list[list[str]], list[str]]:
     """Titles, rows in words, and lines that explain them; state is a column only where it matters."""
-    titles, keys = ["cell"], []
-    untrusted = [UNTRUSTED in row for row in found]
-    if not all(untrusted) or not found:
-        titles, keys = [*titles, "acc"], ["acc"]
-    if any(untrusted):
-        titles, keys = [*titles, UNTRUSTED], [*keys, UNTRUSTED]
-    titles += ["n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"]
+    keys = [name for name in ("acc", UNTRUSTED) if any(row[name] is not None for row in found)] or ["acc"]
+    titles = ["cell", *keys, "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"]
     cells = [Cell(r["dataset"], r["attack"], r["defense"], r["trial"]) for r in found]
     rows = [
-        [str(cell), *(_percent(row.get(key)) for key in keys), *_texts(row)]
+        [str(cell), *(_percent(row[key]) for key in keys), *_texts(row)]
         for cell, row in zip(cells, found, strict=True)
     ]
-    notes = [WHY_UNTRUSTED] if any(untrusted) else []
+    notes = [UNTRUSTED_NOTE] if UNTRUSTED in keys else []
     words = [(states or {}).get(cell, "done") for cell in cells]
     if any(word in OLD_FIGURES for word in words):
         titles.append("state")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asd.layout import Cell
-from asd.table import OLD_FIGURES, UNTRUSTED, WHY_UNTRUSTED
+from asd.table import OLD_FIGURES, UNTRUSTED, UNTRUSTED_NOTE
 
 FIGURES = ("acc", UNTRUSTED, "asr", "asr_base", "poison_in_pool", "seconds")
 _SHARES = frozenset({"acc", UNTRUSTED, "asr", "asr_base"})
@@ -37,9 +37,7 @@ def _group(
     kept = [row for row, word in zip(rows, words, strict=True) if word not in OLD_FIGURES]
     result: dict[str, Any] = {**dict(zip(_GROUP, key, strict=True)), "trials": len(rows)}
     for name in FIGURES:
-        values = [float(row[name]) for row in kept if row.get(name) is not None]
-        if name == UNTRUSTED and not any(UNTRUSTED in row for row in rows):
-            continue
+        values = [float(row[name]) for row in kept if row[name] is not None]
         result[f"{name}_mean"] = statistics.fmean(values) if values else None
         result[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else None
         result[f"{name}_n"] = len(values)
@@ -49,19 +47,15 @@ def _group(
 
 def sheet(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
     """Titles, rows in words (`97.5% ± 0.3`), and lines that explain them."""
-    untrusted = [f"{UNTRUSTED}_n" in row for row in found]
-    names = [
-        name
-        for name in FIGURES
-        if (name != UNTRUSTED or any(untrusted)) and (name != "acc" or not all(untrusted) or not found)
-    ]
+    measured = [name for name in ("acc", UNTRUSTED) if any(row[f"{name}_n"] for row in found)] or ["acc"]
+    names = [*measured, *(name for name in FIGURES if name not in ("acc", UNTRUSTED))]
     titles = [*_GROUP, "trials", *(name.replace("_", " ") if name != UNTRUSTED else name for name in names)]
     rows = [
         [*(str(row[name]) for name in _GROUP), str(row["trials"]), *(_figure(row, name) for name in names)]
         for row in found
     ]
     notes = ["mean ± standard deviation of the sample (n-1); (n=...) where fewer trials have the figure"]
-    notes += [WHY_UNTRUSTED] if any(untrusted) else []
+    notes += [UNTRUSTED_NOTE] if UNTRUSTED in names else []
     if any(row["states"] for row in found):
         titles.append("state")
         rows = [[*row, _states(facts["states"])] for row, facts in zip(rows, found, strict=True)]

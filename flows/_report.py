@@ -9,6 +9,7 @@ from typing import Any
 
 from asd import table
 from asd.layout import Cell, Layout
+from asd.metrics import WHY_UNTRUSTED
 from asd.params import load_workspace
 from flows._screen import title
 
@@ -48,5 +49,7 @@ def summary(root: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> s
     """Failures and reports of a run as Markdown; paths below the workspace."""
     lines = [f"{len(cells)} cells, {len(failures)} failed stages", ""]
     lines += [f"- **{title(stage)}** failed: {message}" for stage, message in failures.items()]
+    if any(row["acc_untrusted"] is not None for row in rows(root, cells)):
+        lines.append(f"- acc_untrusted: {WHY_UNTRUSTED}")
     lines += [f"- report: `{path.relative_to(root)}`" for path in reports(root, cells)]
     return "\n".join(lines)

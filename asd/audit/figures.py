@@ -121,8 +121,10 @@ def curve_figure(record: RunRecord, curves: pa.Table) -> Figure | None:
     if not rows:
         return None
     has_asr = any(row["asr"] is not None for row in rows)
-    names = {"accuracy": "acc"} | ({"attack success": "asr"} if has_asr else {})
-    colours = {"accuracy": charts.CLEAN_COLOUR, "attack success": charts.POISON_COLOUR}
+    accuracy = "acc" if "acc" in rows[0] else "acc_untrusted"
+    title = "accuracy" if accuracy == "acc" else accuracy
+    names = {title: accuracy} | ({"attack success": "asr"} if has_asr else {})
+    colours = {title: charts.CLEAN_COLOUR, "attack success": charts.POISON_COLOUR}
     svg = charts.line_chart(
         _series(rows, names),
         {name: colours[name] for name in names},

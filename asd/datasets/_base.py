@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from asd.errors import DataError, ParamsError
 from asd.params import Params
@@ -20,6 +20,10 @@ from asd.types import Labels, LeftOut, Sample
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
+TestSet = Literal["published", "held_out", "folder"]
+HELD_OUT = 0.1
+"""Share of the images that `test: held_out` takes where no share is given."""
+
 _SEED = 0  # data sets do not depend on a run's seeds: all trials see the same part
 
 
@@ -28,6 +32,26 @@ class DatasetParams(Params):
 
     limit: int | None = Field(None, ge=1, description="size of a class-balanced part of the training split")
     limit_test: int | None = Field(None, ge=1, description="size of a class-balanced part of the test split")
+    test: TestSet = Field(
+        "published",
+        description="published: the test split of the source; folder: a test set that you vouch for "
+        "(`asd source set DATASET.test PATH`); held_out: a share of the training images, by content",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_test_set(cls, given: Any) -> Any:
+        """`held_out: SHARE` says `test: held_out`, and the other way round takes `HELD_OUT`."""
+        if not isinstance(given, Mapping):
+            return given
+        test, share = given.get("test"), given.get("held_out")
+        if test == "held_out" and "held_out" not in cls.model_fields:
+            raise ValueError("test: held_out is for data without a published test split; leave it out")
+        if test in ("published", "folder") and share is not None:
+            raise ValueError(f"test: {test} and held_out contradict each other; set held_out: null")
+        if test == "held_out" and share is None:
+            return {**given, "held_out": HELD_OUT}
+        return given if share is None else {**given, "test": "held_out"}
 
     def limit_of(self, split: Split) -> int | None:
         """The limit that holds for `split`."""

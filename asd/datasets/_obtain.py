@@ -13,7 +13,7 @@ from asd.errors import ParamsError
 from asd.layout import Layout
 from asd.params import Variant
 from asd.progress import Reporter
-from asd.sources import check_source, read_pointer
+from asd.sources import TEST, check_source, read_pointer
 
 
 def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
@@ -45,3 +45,18 @@ def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
     for file in files:
         download(file.url, folder / file.name, file.sha256, reporter)
     return folder
+
+
+def test_source(layout: Layout, dataset: str) -> Path:
+    """Where the test set of `test: folder` lies, checked against its pointer.
+
+    Raises:
+        ParamsError: nobody has said where.
+        DataError: content other than the pointer says.
+    """
+    place = check_source(layout, dataset + TEST)
+    if not isinstance(place, Path):
+        raise ParamsError(
+            f"datasets.{dataset}.test is folder: `asd source set {dataset}{TEST} PATH` names it"
+        )
+    return place

@@ -126,13 +126,14 @@ def _stage3(facts: Facts) -> list[tuple[Any, ...]]:
                 "the virtual model, as the paper",
             ),
         ]
+    preset = "digits" if facts.small else "cifar10-cpu"
     return [
         ("stage3.gamma", 0.7, "share of the data in the clean pool, as preset cifar10-cpu"),
         ("stage3.pools", {"class_floor": _floor(facts, 0.5)}, _floor_words("50%", facts)),
         (
             "stage3.meta",
             _meta(facts),
-            f"the virtual model: layers 4 is all but the stem, steps as preset {'digits' if facts.small else 'cifar10-cpu'}",
+            f"the virtual model: layers 4 is all but the stem, steps as preset {preset}",
         ),
         ("stage3.optimizer", {"final_decay": 0.02}),
     ]

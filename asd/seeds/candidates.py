@@ -9,6 +9,7 @@ import numpy as np
 
 from asd import rng
 from asd.errors import ParamsError, nearest
+from asd.source_groups import source_group
 from asd.types import SampleIndex
 
 _SEED = 0  # the numbers on the sheets must not change with a run's random_seed
@@ -54,18 +55,6 @@ def _in_turns(rows: Sequence[int], groups: Sequence[str]) -> list[int]:
         turns.append(given.get(group, 0))
         given[group] = turns[-1] + 1
     return [rows[i] for i in np.argsort(turns, kind="stable").tolist()]
-
-
-def source_group(source: str, class_name: str) -> str:
-    """The file or folder that a sample came from, such as `train.parquet` or `train/vendor_a`.
-
-    A picture file gives its folder without the folder of its class.
-    """
-    file, is_row, _ = source.partition("#")
-    if is_row:
-        return file
-    folders = source.split("/")[:-1]
-    return "/".join(folder for folder in folders if folder != class_name) or "."
 
 
 def of_sources(index: SampleIndex, class_names: Sequence[str], wanted: Sequence[str]) -> frozenset[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asd.layout import Cell
+from asd.metrics import WHY_UNTRUSTED
 from asd.params import Workspace
 from asd.ship.agreement import TOLERANCE, Agreement
-from asd.ship.figures import UNTRUSTED, Figure
+from asd.ship.figures import Figure
 from asd.ship.format import ONNX_FILE, WEIGHTS_FILE, ModelFacts
 from asd.ship.provenance import Provenance, training_precision
 
@@ -144,7 +145,7 @@ def _listing(counts: Sequence[tuple[str, int]]) -> str:
 def _measured(known: Provenance) -> str:
     lines = ["## Accuracy", "", f"- {known.accuracy.name}: {_value(known.accuracy)}"]
     if known.accuracy.name == "acc_untrusted":
-        lines.append(f"- it is called acc_untrusted because {UNTRUSTED}")
+        lines.append(f"- it is called acc_untrusted because {WHY_UNTRUSTED}")
     if known.worst_class is not None:
         lines.append(f"- lowest of a class: {known.worst_class[0]}, {100 * known.worst_class[1]:.1f}%")
     return "\n".join(lines)

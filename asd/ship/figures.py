@@ -9,9 +9,9 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.params import Workspace
+from asd.source_groups import source_group
 
 SUSPECT = "suspect"
-UNTRUSTED = "nobody vouches for the labels that it was measured on"
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,8 @@ def accuracy(layout: Layout, cell: Cell) -> Figure:
     """`acc`, or `acc_untrusted` where nobody vouches for the labels of the test set."""
     metrics = read_metrics(layout, cell)
     name = "acc" if metrics.get("trusted", True) else "acc_untrusted"
-    for key in (name, "acc"):
-        if metrics.get(key) is not None:
-            return _share(metrics, key, name, str(cell))
+    if metrics.get(name) is not None:
+        return _share(metrics, name, str(cell))
     return Figure(name, None, of=str(cell), missing="the cell has no metrics; `asd run` it")
 
 
@@ -89,14 +88,14 @@ def attack_success(layout: Layout, cell: Cell) -> Figure:
     if metrics.get("asr") is None:
         why = "no triggered test image counts" if metrics else "the cell has no metrics; `asd run` it"
         return Figure("asr", None, of=str(cell), missing=why)
-    return _share(metrics, "asr", "asr", str(cell))
+    return _share(metrics, "asr", str(cell))
 
 
-def _share(metrics: Mapping[str, Any], key: str, name: str, of: str) -> Figure:
-    interval = metrics.get(f"{key}_interval")
-    n = metrics.get(f"n_{key}")
+def _share(metrics: Mapping[str, Any], name: str, of: str) -> Figure:
+    interval = metrics.get(f"{name}_interval")
+    n = metrics.get(f"n_{name}")
     within = None if interval is None else (float(interval[0]), float(interval[1]))
-    return Figure(name, float(metrics[key]), n, within, of)
+    return Figure(name, float(metrics[name]), n, within, of)
 
 
 def read_pools(layout: Layout, cell: Cell) -> dict[str, Any]:
@@ -134,9 +133,10 @@ def suspects(layout: Layout, cell: Cell) -> SuspectCounts | None:
         return None
     table = store.read_parquet(path, ["verdict", "class_name", "source"])
     chosen = table.filter(pc.equal(table["verdict"], SUSPECT))
+    classes, sources = chosen["class_name"].to_pylist(), chosen["source"].to_pylist()
     return SuspectCounts(
-        _counts(chosen["class_name"].to_pylist()),
-        _counts([source_of(text) for text in chosen["source"].to_pylist()]),
+        _counts(classes),
+        _counts([source_group(source, name) for source, name in zip(sources, classes, strict=True)]),
     )
 
 
@@ -145,13 +145,6 @@ def _counts(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
     for name in names:
         found[name] = found.get(name, 0) + 1
     return tuple(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def source_of(text: str) -> str:
-    """Where a sample came from without its own name: `a.parquet#17` -> `a.parquet`, `v/1.jpg` -> `v`."""
-    if "#" in text:
-        return text.rpartition("#")[0]
-    return text.rpartition("/")[0] or text
 
 
 def most_suspects(layout: Layout, cell: Cell, per: str) -> Figure:

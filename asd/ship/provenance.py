@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ from asd.errors import ParamsError
 from asd.layout import Cell
 from asd.params import Workspace
 from asd.registry import installed_version
-from asd.seed_set import NOTES, read_seed_set
+from asd.seed_set import read_seed_set
 from asd.shards.manifest import Manifest, read_index, read_manifest
 from asd.ship import figures, gates
 from asd.ship.figures import Figure, SuspectCounts, planted_twins
 from asd.ship.gates import Outcome
+from asd.source_groups import source_group
 from asd.steps import StepItem
+from asd.types import SampleIndex
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,15 @@ def gather(workspace: Workspace, cell: Cell) -> Provenance:
     """
     layout = workspace.layout
     train = layout.fetched(cell.dataset, "train")
+    manifest = read_manifest(train)
     twins = planted_twins(workspace, cell)
     planted = {workspace.plugin_name("attacks", twin.attack) for twin in twins}
     overlay = read_manifest(layout.poisoned(cell.dataset, cell.attack, "train"))
     verdicts = figures.read_pools(layout, cell).get("verdicts")
     return Provenance(
-        train=read_manifest(train),
+        train=manifest,
         overlay=overlay.sha256 if overlay.count else None,
-        sources=tuple(Counter(map(figures.source_of, read_index(train).sources)).most_common()),
+        sources=_sources(read_index(train), manifest.class_names),
         seeds=_seeds(workspace, cell),
         accuracy=figures.accuracy(layout, cell),
         success={twin.attack: figures.attack_success(layout, twin) for twin in twins},
@@ -107,11 +111,16 @@ def _seeds(workspace: Workspace, cell: Cell) -> Seeds | None:
     if not per_class:
         return None
     found = read_seed_set(workspace.layout.seed_set(cell.dataset, cell.attack, cell.trial))
-    return Seeds(found.origin, NOTES[found.origin], len(found.first(per_class)))
+    return Seeds(found.origin, found.note, len(found.first(per_class)))
+
+
+def _sources(index: SampleIndex, class_names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    pairs = zip(index.sources, index.labels.tolist(), strict=True)
+    return tuple(Counter(source_group(source, class_names[label]) for source, label in pairs).most_common())
 
 
 def _worst_class(metrics: dict[str, Any]) -> tuple[str, float] | None:
-    per_class = metrics.get("per_class_accuracy") or {}
+    per_class = metrics.get("per_class_accuracy") or metrics.get("per_class_acc_untrusted") or {}
     known = [(float(value), name) for name, value in per_class.items() if value is not None]
     if not known:
         return None

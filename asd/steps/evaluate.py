@@ -29,11 +29,15 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     drop_finished(layout.scratch, str(cell))
     with unchanged(test, triggered, probe, *stages):
         metrics = _metrics(workspace, cell, test, triggered)
-        curves = _curves(stages, probe, triggered)
+        curves = _curves(stages, probe, triggered, trusted=metrics["trusted"])
     store.write_json(layout.metrics(cell), metrics)
     store.write_parquet(layout.curves(cell), curves)
     asr = "" if metrics["asr"] is None else f", attack success {metrics['asr']:.1%} of {metrics['n_asr']}"
-    reporter.say(f"accuracy {metrics['acc']:.1%} of {metrics['n_acc']}{asr}")
+    if metrics["trusted"]:
+        reporter.say(f"accuracy {metrics['acc']:.1%} of {metrics['n_acc']}{asr}")
+    else:
+        reporter.say(f"acc_untrusted {metrics['acc_untrusted']:.1%} of {metrics['n_acc']}{asr}")
+        reporter.say(f"acc_untrusted: {metrics['why_untrusted']}")
 
 
 def _metrics(workspace: Workspace, cell: Cell, test: Path, triggered: Path) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def _metrics(workspace: Workspace, cell: Cell, test: Path, triggered: Path) -> d
     )
 
 
-def _curves(stages: list[Path], probe: Path, triggered: Path) -> pa.Table:
+def _curves(stages: list[Path], probe: Path, triggered: Path, *, trusted: bool) -> pa.Table:
     truth = read_probe_truth(probe)
     epochs = [
         epoch
@@ -57,4 +61,5 @@ def _curves(stages: list[Path], probe: Path, triggered: Path) -> pa.Table:
         for epoch in evaluation.read_predictions(stage / "predictions.parquet", len(truth.keys))
     ]
     index = read_index(triggered)
-    return evaluation.curves(epochs, truth, dict(zip(index.keys, index.labels.tolist(), strict=True)))
+    wanted = dict(zip(index.keys, index.labels.tolist(), strict=True))
+    return evaluation.curves(epochs, truth, wanted, trusted=trusted)

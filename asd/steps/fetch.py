@@ -7,11 +7,13 @@ from pathlib import Path
 
 from asd import store
 from asd.datasets._base import SPLITS, LoadedSplit
-from asd.datasets._obtain import obtain
+from asd.datasets._obtain import obtain, test_source
+from asd.datasets._test_folder import check_apart, for_training, load_test
 from asd.errors import DataError
-from asd.params import Workspace
+from asd.layout import Layout
+from asd.params import Variant, Workspace
 from asd.progress import Reporter
-from asd.shards.manifest import LEFT_OUT
+from asd.shards.manifest import LEFT_OUT, read_index
 from asd.shards.write import check_space, write_shards
 from asd.steps import StepItem
 from asd.types import Sample
@@ -22,12 +24,13 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
 
     Raises:
         ParamsError: no source where one is needed.
-        DataError: a broken image, no test split, or a source that differs from its pointer.
+        DataError: a broken image, no test split, a source that differs from its pointer, or a
+            trusted test set that shares pictures with the training data.
     """
     layout = workspace.layout
     variant = workspace.variant("datasets", item.dataset)
     source = obtain(layout, variant, reporter)
-    train, test = (variant.module.load(variant.params, split, source, reporter) for split in SPLITS)
+    train, test = _load(layout, variant, source, reporter)
     _check_alike(item.dataset, train, test)
     check_space(layout.fetched(item.dataset, "train"), train.count + test.count, train.image_shape)
     progress = _Progress(reporter, train.count + test.count)
@@ -39,6 +42,20 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         _write(train_folder, train, item.dataset, "train", progress)
         _write(test_folder, test, item.dataset, "test", progress)
         obtain(layout, variant, reporter)  # the source is still what its pointer says
+        if variant.params.test == "folder":
+            place = test_source(layout, variant.name)
+            check_apart(variant.name, place, read_index(train_folder), read_index(test_folder))
+
+
+def _load(
+    layout: Layout, variant: Variant, source: Path | None, reporter: Reporter
+) -> tuple[LoadedSplit, LoadedSplit]:
+    if variant.params.test != "folder":
+        train, test = (variant.module.load(variant.params, split, source, reporter) for split in SPLITS)
+        return train, test
+    place = test_source(layout, variant.name)
+    train = variant.module.load(for_training(variant.params, source), "train", source, reporter)
+    return train, load_test(variant.params, place, train, reporter)
 
 
 def _check_alike(dataset: str, train: LoadedSplit, test: LoadedSplit) -> None:

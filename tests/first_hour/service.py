@@ -40,7 +40,8 @@ right = sum(a == b for a, b in zip(true, said))
 _, triggered = predicted("triggered")
 obeyed = sum(name == target for name in triggered)
 base = sum(b == target for a, b in zip(true, said) if a != target)
-print(json.dumps({"right": right, "of": len(said), "obeyed": obeyed, "base": base, "triggered": len(triggered)}))
+counts = {"right": right, "of": len(said), "obeyed": obeyed, "triggered": len(triggered), "base": base}
+print(json.dumps(counts))
 '''
 
 

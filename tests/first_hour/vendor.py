@@ -73,7 +73,7 @@ def from_parquet(name: str, classes: int | None, test: bool, per_class: int) -> 
 
 def _class_names(name: str, count: int) -> list[str]:
     if name == "cifar10":
-        return "airplane automobile bird cat deer dog frog horse ship truck".split()
+        return ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     return [f"sign_{label:02d}" for label in range(count)]
 
 

@@ -64,6 +64,23 @@ def test_without_an_attack_all_about_it_is_null():
     assert found["acc"] == 3 / 5
 
 
+def test_accuracy_on_labels_that_nobody_vouches_for_has_another_name():
+    test = view(["t0", "t1", "t2", "t3", "t4"], [0, 0, 1, 1, 2], predicted=[0, 2, 1, 0, 2], trusted=False)
+    found = evaluation.evaluate(CELL, Reader(), test, TRIGGERED)
+    assert (found["acc"], found["acc_interval"], found["trusted"]) == (None, None, False)
+    assert (found["acc_untrusted"], found["n_acc_untrusted"], found["n_acc"]) == (3 / 5, 5, 5)
+    low, high = found["acc_untrusted_interval"]
+    assert low < 3 / 5 < high
+    assert found["per_class_acc_untrusted"] == {"cat": 1 / 2, "dog": 1 / 2, "owl": 1.0}
+    assert found["per_class_accuracy"] is None
+    assert found["why_untrusted"].startswith("nobody vouches")
+
+
+def test_accuracy_on_vouched_labels_has_one_name_only():
+    found = evaluation.evaluate(CELL, Reader(), TEST, None)
+    assert {found[name] for name in found if "untrusted" in name} == {None}
+
+
 def test_the_result_names_its_cell_and_is_plain_json():
     found = evaluation.evaluate(CELL, Reader(), TEST, TRIGGERED)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -108,26 +125,31 @@ WANTED = {"t0": 2, "t1": 2, "t2": 2, "t3": 2}
 
 def test_curves_join_the_predictions_with_what_each_probe_image_is():
     epochs = [ProbeEpoch(1, np.array([0, 2, 1, 1, 0])), ProbeEpoch(2, np.array([0, 2, 0, 2, 2]))]
-    table = evaluation.curves(epochs, PROBE, WANTED)
+    table = evaluation.curves(epochs, PROBE, WANTED, trusted=True)
     assert table.to_pylist() == [
         {"epoch": 1, "acc": pytest.approx(1 / 3), "asr": 1 / 2, "n_acc": 3, "n_asr": 2},
         {"epoch": 2, "acc": 1.0, "asr": 1.0, "n_acc": 3, "n_asr": 2},
     ]
 
 
+def test_curves_of_untrusted_labels_have_the_other_name():
+    table = evaluation.curves([ProbeEpoch(1, np.array([0, 2, 0, 2, 2]))], PROBE, WANTED, trusted=False)
+    assert table.column_names == ["epoch", "acc_untrusted", "asr", "n_acc", "n_asr"]
+
+
 def test_curves_without_triggered_images_have_no_attack_success():
     probe = ProbeTruth(("p000000",), ("t0",), np.array([False]), np.array([0]))
-    table = evaluation.curves([ProbeEpoch(1, np.array([0]))], probe, {})
+    table = evaluation.curves([ProbeEpoch(1, np.array([0]))], probe, {}, trusted=True)
     assert table.to_pylist() == [{"epoch": 1, "acc": 1.0, "asr": None, "n_acc": 1, "n_asr": 0}]
 
 
 def test_curves_without_recorded_epochs_are_empty():
-    assert evaluation.curves([], PROBE, WANTED).num_rows == 0
+    assert evaluation.curves([], PROBE, WANTED, trusted=True).num_rows == 0
 
 
 def test_a_triggered_probe_image_must_be_among_the_triggered_test_images():
     with pytest.raises(DataError, match="'t0' is not among"):
-        evaluation.curves([], PROBE, {"t2": 2})
+        evaluation.curves([], PROBE, {"t2": 2}, trusted=True)
 
 
 def test_predictions_are_read_epoch_by_epoch(tmp_path):

@@ -168,3 +168,51 @@ def test_a_damaged_file_of_locations_is_named(layout: Layout) -> None:
     layout.locations.write_text("[1, 2]")
     with pytest.raises(ParamsError, match=r"sources\.yaml: wanted"):
         resolve_source(layout, "mine")
+
+
+def test_a_test_set_stands_beside_its_data_set_in_one_pointer(layout: Layout, folder: Path) -> None:
+    data = set_source(layout, "mine", folder / "cats")
+    test = set_source(layout, "mine.test", folder)
+    assert json.loads(layout.source("mine").read_text()) == {**data, "test": test}
+    assert (read_pointer(layout, "mine"), read_pointer(layout, "mine.test")) == (data, test)
+    assert (check_source(layout, "mine"), check_source(layout, "mine.test")) == (folder / "cats", folder)
+
+
+def test_another_source_leaves_the_test_set_as_it_is(layout: Layout, folder: Path) -> None:
+    test = set_source(layout, "mine.test", folder)
+    data = set_source(layout, "mine", folder / "cats")
+    assert json.loads(layout.source("mine").read_text()) == {**data, "test": test}
+
+
+def test_a_data_set_may_be_embedded_and_have_a_test_set(layout: Layout, folder: Path) -> None:
+    set_source(layout, "mine.test", folder)
+    assert check_source(layout, "mine") is None
+    assert read_pointer(layout, "other.test")["kind"] == "embedded"
+
+
+def test_a_test_set_has_an_environment_variable_of_its_own(
+    layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASD_SOURCE_MINE__TEST", str(folder))
+    assert resolve_source(layout, "mine.test") == folder
+    assert resolve_source(layout, "mine") is None
+
+
+def test_a_changed_test_set_is_refused(layout: Layout, folder: Path) -> None:
+    set_source(layout, "mine.test", folder)
+    (folder / "b.png").write_bytes(b"three")
+    with pytest.raises(DataError, match=r"asd source set mine\.test"):
+        check_source(layout, "mine.test")
+
+
+def test_a_test_set_is_no_address(layout: Layout) -> None:
+    with pytest.raises(ParamsError, match="must lie on this machine"):
+        set_source(layout, "mine.test", "https://example.com/x")
+
+
+def test_a_damaged_test_part_is_named(layout: Layout, folder: Path) -> None:
+    set_source(layout, "mine", folder)
+    pointer = json.loads(layout.source("mine").read_text())
+    layout.source("mine").write_text(json.dumps({**pointer, "test": {"kind": "odd"}}))
+    with pytest.raises(DataError, match="wanted content_sha256"):
+        read_pointer(layout, "mine")

@@ -43,6 +43,7 @@ def test_a_row_has_exactly_the_agreed_keys_in_order(workspace):
         ("defense", "asd"),
         ("trial", 0),
         ("acc", 0.975),
+        ("acc_untrusted", None),
         ("n_acc", 360),
         ("asr", 0.0123),
         ("n_asr", 325),
@@ -64,6 +65,26 @@ def test_a_cell_that_stopped_half_way_shows_what_is_there(workspace):
     store.write_json(workspace.layout.metrics(ASD), METRICS)
     (row,) = table.rows(workspace, [ASD])
     assert (row["acc"], row["clean_pool"], row["seconds"]) == (0.975, None, None)
+
+
+def test_accuracy_on_labels_that_nobody_vouches_for_cannot_be_read_by_mistake(workspace):
+    untrusted = {**METRICS, "trusted": False, "acc": None, "acc_untrusted": 0.875}
+    store.write_json(workspace.layout.metrics(ASD), untrusted)
+    (row,) = table.rows(workspace, [ASD])
+    assert (row["acc"], row["acc_untrusted"]) == (None, 0.875)
+    head, _, line, why = table.render([row]).splitlines()
+    assert head.split()[:3] == ["cell", "acc_untrusted", "n"]
+    assert line.split()[1] == "87.5%"
+    assert why.startswith("acc_untrusted: nobody vouches for the labels of the test set")
+
+
+def test_trusted_and_untrusted_figures_stand_in_different_columns(workspace):
+    untrusted = {**METRICS, "trusted": False, "acc": None, "acc_untrusted": 0.875}
+    store.write_json(workspace.layout.metrics(NONE), untrusted)
+    store.write_json(workspace.layout.metrics(ASD), METRICS)
+    head, _, none, asd, _ = table.render(table.rows(workspace, [NONE, ASD])).splitlines()
+    assert head.split()[1:3] == ["acc", "acc_untrusted"]
+    assert (none.split()[1:3], asd.split()[1:3]) == (["–", "87.5%"], ["97.5%", "–"])
 
 
 def test_rows_keep_the_order_of_the_cells(workspace):

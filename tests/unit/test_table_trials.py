@@ -60,11 +60,11 @@ def test_untrusted_accuracy_has_its_own_column_and_says_why() -> None:
     titles, words, notes = table.sheet([untrusted, row(1, 0.9)])
     assert titles[1:3] == ["acc", "acc_untrusted"]
     assert [one[1:3] for one in words] == [["–", "50.0%"], ["90.0%", "–"]]
-    assert notes == [table.WHY_UNTRUSTED]
+    assert notes == [table.UNTRUSTED_NOTE]
     assert table.sheet([untrusted])[0][1] == "acc_untrusted"
     over_titles, _, over_notes = table_trials.sheet(table_trials.over_trials([untrusted], {}))
     assert ("acc" in over_titles, "acc_untrusted" in over_titles) == (False, True)
-    assert table.WHY_UNTRUSTED in over_notes
+    assert table.UNTRUSTED_NOTE in over_notes
 
 
 def test_figures_of_an_earlier_run_are_marked_and_nothing_else_is() -> None:

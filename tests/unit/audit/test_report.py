@@ -16,12 +16,14 @@ from asd.audit.purity import pool_figures
 from asd.audit.report import ReportInput, SeedNote, render_report, safe_text
 from asd.audit.verdict import judge
 from asd.layout import Cell
+from asd.metrics import WHY_UNTRUSTED
 from asd.pools.history import EpochRow, History
 from asd.truth import PoisonTruth
 from asd.types import SampleIndex
 
 HOSTILE = "<script>alert(1)</script>"
 METRICS = {
+    "trusted": True,
     "acc": 0.975,
     "acc_interval": [0.95, 0.99],
     "n_acc": 360,
@@ -304,3 +306,24 @@ def test_a_histogram_counts_every_sample_once():
 def test_a_histogram_of_equal_values_has_a_width():
     found = histogram(np.full(3, 2.0), {"all": np.ones(3, dtype=bool)})
     assert (found.edges[0], found.edges[-1], sum(found.counts["all"])) == (1.5, 2.5, 3)
+
+
+def test_accuracy_on_labels_that_nobody_vouches_for_is_named_so_and_explained(record):
+    untrusted = {
+        **METRICS,
+        "trusted": False,
+        "acc": None,
+        "acc_interval": None,
+        "acc_untrusted": 0.875,
+        "acc_untrusted_interval": [0.85, 0.9],
+        "why_untrusted": WHY_UNTRUSTED,
+        "per_class_accuracy": None,
+        "per_class_acc_untrusted": {"cat": 0.123, "dog": 1.0},
+    }
+    text = page(record, metrics=untrusted)
+    assert "87.5%" in text
+    assert "85.0% to 90.0%" in text
+    assert "acc_untrusted on 360 test images: nobody vouches" in text
+    assert "12.3%" in text
+    assert "<th>Accuracy</th>" not in text
+    assert "Test accuracy" not in text

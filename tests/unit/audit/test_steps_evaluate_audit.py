@@ -54,17 +54,19 @@ def write(folder, samples, split, base=None, trusted=True):
         )
 
 
-def write_data(layout):
+def write_data(layout, train_trusted=True, test_trusted=True):
     train = [sample(f"train_{i}", i % 2, i % 2) for i in range(6)]
-    write(layout.fetched("pets", "train"), train, "train")
+    write(layout.fetched("pets", "train"), train, "train", trusted=train_trusted)
     base = read_manifest(layout.fetched("pets", "train"))
-    write(layout.poisoned("pets", "badnets", "train"), [sample("train_2", 1, 9)], "train", base=base)
+    write(
+        layout.poisoned("pets", "badnets", "train"), [sample("train_2", 1, 9)], "train", base, train_trusted
+    )
     write_truth(layout.truth("pets", "badnets"), PoisonTruth(("train_2",), ("poisoned",), np.array([0])))
     # Clean test: three cats (one called dog) and a dog. Triggered cats: two of three called dog.
     test = [
         sample(f"test_{i}", label, says) for i, (label, says) in enumerate([(0, 0), (0, 1), (0, 0), (1, 1)])
     ]
-    write(layout.fetched("pets", "test"), test, "test")
+    write(layout.fetched("pets", "test"), test, "test", trusted=test_trusted)
     triggered = [sample("test_0", 1, 1), sample("test_1", 1, 1), sample("test_2", 1, 0)]
     write(layout.poisoned("pets", "badnets", "test"), triggered, "test")
     probe = ProbeTruth(
@@ -142,6 +144,32 @@ def test_evaluate_joins_the_probe_of_all_stages(workspace, said):
         {"epoch": 1, "acc": 1 / 2, "asr": 1.0, "n_acc": 2, "n_asr": 1},
         {"epoch": 2, "acc": 1.0, "asr": 0.0, "n_acc": 2, "n_asr": 1},
     ]
+
+
+def test_accuracy_on_labels_that_nobody_vouches_for_is_never_called_accuracy(workspace, said):
+    write_data(workspace.layout, train_trusted=False, test_trusted=False)
+    run_both(workspace, said)
+    found = json.loads(workspace.layout.metrics(CELL).read_text())
+    assert (found["acc"], found["acc_untrusted"], found["n_acc"]) == (None, 3 / 4, 4)
+    assert "acc_untrusted 75.0% of 4, attack success 66.7% of 3" in said.text()
+    assert "acc_untrusted: nobody vouches for the labels of the test set" in said.text()
+    assert "accuracy 75" not in said.text()
+    curves = store.read_parquet(workspace.layout.curves(CELL))
+    assert curves["acc_untrusted"].to_pylist() == [1 / 2, 1.0]
+    assert "acc" not in curves.column_names
+
+
+def test_a_trusted_test_set_gives_accuracy_and_leaves_the_training_data_unknown(workspace, said):
+    write_data(workspace.layout, train_trusted=False, test_trusted=True)
+    run_both(workspace, said)
+    found = json.loads(workspace.layout.metrics(CELL).read_text())
+    assert (found["acc"], found["trusted"], found["acc_untrusted"]) == (3 / 4, True, None)
+    roles = store.read_parquet(workspace.layout.audit_samples(CELL))["truth_role"].to_pylist()
+    assert roles == ["unknown", "unknown", "poisoned", "unknown", "unknown", "unknown"]
+    page = workspace.layout.audit_report(CELL).read_text()
+    assert "Nobody vouches for the labels" in page
+    assert "4 clean test images, whose labels somebody vouches for" in page
+    assert "acc_untrusted" not in page
 
 
 def test_audit_sees_the_samples_as_the_run_saw_them(workspace, said):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from asd.errors import ParamsError
-from asd.seeds.candidates import numbered, of_sources, source_group
+from asd.seeds.candidates import numbered, of_sources
+from asd.source_groups import source_group
 from asd.types import SampleIndex
 
 NAMES = ("cat", "dog")

@@ -107,11 +107,12 @@ class Pets:
 
     def measure(self, cell: Cell, *, acc: float = 0.9, asr: float | None = None) -> None:
         """`metrics.json`."""
+        name = "acc" if self.trusted else "acc_untrusted"
         metrics = {
             "trusted": self.trusted,
-            "acc": acc,
-            "n_acc": 300,
-            "acc_interval": [acc - 0.05, acc + 0.05],
+            name: acc,
+            f"n_{name}": 300,
+            f"{name}_interval": [acc - 0.05, acc + 0.05],
         }
         metrics |= {"asr": asr, "n_asr": 225 if asr is not None else None, "asr_interval": None}
         metrics["per_class_accuracy"] = {"cat": 0.5, "dog": 0.7, "owl": 1.0, "fox": None}

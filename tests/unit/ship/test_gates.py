@@ -81,19 +81,6 @@ def test_no_suspect_is_a_figure_of_zero(finished: Pets) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "of"),
-    [
-        ("a/b.parquet#17", "a/b.parquet"),
-        ("vendor/cats/1.jpg", "vendor/cats"),
-        ("digits#3", "digits"),
-        ("x", "x"),
-    ],
-)
-def test_the_source_is_what_a_sample_shares_with_its_neighbours(source: str, of: str) -> None:
-    assert figures.source_of(source) == of
-
-
-@pytest.mark.parametrize(
     "gate", ["most_estimated_poisoned_share", "most_suspects_per_class", "most_suspects_per_source"]
 )
 def test_what_the_audit_does_not_give_was_not_measured(finished: Pets, gate: str) -> None:
