@@ -59,7 +59,7 @@ def choose(
     only: Sequence[str],
     with_truth: bool,
 ) -> Wanted:
-    """Check what a user asked for; a cell brings its attack with it.
+    """Check what a user asked for; a cell brings its attack with it, and may be left out if one can judge.
 
     Raises:
         ParamsError: unknown names, a cell that is not one, or options that contradict each other.
@@ -71,9 +71,9 @@ def choose(
             f"no verdict is called {unknown[0]!r}{nearest(unknown[0], VERDICTS)} "
             f"(there are: {', '.join(VERDICTS)})"
         )
-    if only and cell is None:
-        raise ParamsError("--only needs the run that judges: give --cell dataset/attack/defense/trial")
     found = None if cell is None else _one_cell(workspace, cell)
+    if found is None and only:
+        found = _judging_cell(workspace, dataset, attack)
     if found is not None and found.dataset != dataset:
         raise ParamsError(f"cell {found} is not of data set {dataset}")
     if found is not None and attack not in (None, found.attack):
@@ -84,6 +84,21 @@ def choose(
     if with_truth and found is None:
         raise ParamsError("--with-truth needs the audit of a run: give --cell dataset/attack/defense/trial")
     return Wanted(dataset, chosen, found, tuple(only), with_truth)
+
+
+def _judging_cell(workspace: Workspace, dataset: str, attack: str | None) -> Cell:
+    """The only cell of the data set that judges samples: its defense is not `none`."""
+    found = [
+        cell
+        for cell in workspace.cells()
+        if cell.dataset == dataset
+        and attack in (None, cell.attack)
+        and workspace.plugin_name("defenses", cell.defense) != "none"
+    ]
+    if len(found) != 1:
+        which = f"{len(found)} cells could ({', '.join(map(str, found))})" if found else "no cell can"
+        raise ParamsError(f"--only needs the run that judges, and {which}: give --cell D/A/F/T")
+    return found[0]
 
 
 def _one_cell(workspace: Workspace, pattern: str) -> Cell:

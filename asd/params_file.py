@@ -216,7 +216,7 @@ def _check_touched(workspace: Workspace, path: list[str]) -> None:
 def _yaml() -> YAML:
     handler = YAML()
     handler.preserve_quotes = True
-    handler.width = 4096
+    handler.width = 1 << 30  # break no line that somebody wrote
     return handler
 
 

@@ -110,7 +110,8 @@ def add(
         return
     for word, keys in (("new", added.new), ("already there", added.already)):
         if keys:
-            typer.echo(f"{word}: {', '.join(keys)}")
+            more = f" and {len(keys) - 2} more" if len(keys) > 3 else ""
+            typer.echo(f"{len(keys)} {word}: {', '.join(keys[: 2 if more else 3])}{more}")
     typer.echo(f"{class_name!r} has {have} seeds; next: another class, or `asd seeds check`")
 
 

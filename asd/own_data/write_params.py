@@ -61,15 +61,8 @@ def params_text(recipe: Recipe) -> str:
 def _entry(indent: str, leaf: str, choice: Choice) -> list[str]:
     why = textwrap.wrap(choice.why, _WIDTH - len(indent) - 2) if choice.why else []
     shown = [f"{indent}# {line}" for line in why]
-    value = f"{indent}{leaf}: {_value(choice.value)}"
-    if len(value) <= _WIDTH or not isinstance(choice.value, list):
-        return [*shown, value]
-    # a blank or a hyphen inside a name is no place to break a line
-    whole = ", ".join(_value(one).replace(" ", "\0") for one in choice.value)
-    width = _WIDTH - len(indent) - 4
-    items = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
-    rows = [f"{indent}  {line}".replace("\0", " ") for line in items]
-    return [*shown, f"{indent}{leaf}: [", *rows, f"{indent}]"]
+    # a long list stays in one line: broken, it would be rewritten by the first `asd run -S`
+    return [*shown, f"{indent}{leaf}: {_value(choice.value)}"]
 
 
 def _value(value: Any) -> str:

@@ -88,10 +88,10 @@ def _balanced(rows: Sequence[int], labels: Sequence[str], per_class: int) -> lis
 
 
 def stamp(pixels: Pixels) -> Pixels:
-    """A checker of four squares near the lower right corner, an eighth of the side wide."""
+    """A checker of four squares near the lower right corner, a fifth of the side wide."""
     image = Image.fromarray(pixels)
     side = min(image.size)
-    square, edge = max(1, side // 16), max(1, side // 32)
+    square, edge = round(side / 10), round(side / 32)
     left, top = image.width - edge - 2 * square, image.height - edge - 2 * square
     draw = ImageDraw.Draw(image)
     for row in range(2):

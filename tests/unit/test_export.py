@@ -166,6 +166,20 @@ def test_only_the_samples_with_the_named_verdicts_are_written(workspace, tmp_pat
     assert counts["verdicts"]["suspect"] == 0
 
 
+def test_the_run_that_judges_need_not_be_named_where_there_is_one(workspace, tmp_path):
+    run(workspace, tmp_path / "out", only=("seed", "clean"))
+    assert [row["key"] for row in index_of(tmp_path / "out")] == ["train_0", "train_1", "train_5"]
+
+
+def test_of_several_runs_that_judge_one_must_be_named(tmp_path):
+    made = make_workspace(tmp_path)
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    params["cells"]["trials"] = [0, 1]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(ParamsError, match=r"2 cells could \(pets/badnets/asd/0, pets/badnets/asd/1\)"):
+        run(load_workspace(made.layout.root), tmp_path / "out", only=("seed",))
+
+
 def test_the_index_says_key_label_class_verdict_and_source_and_no_truth(workspace, tmp_path):
     run(workspace, tmp_path / "out", cell=CELL)
     assert index_of(tmp_path / "out")[2] == {
@@ -226,7 +240,7 @@ def test_an_export_that_fails_leaves_no_folder(tmp_path):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"only": ("seed",)}, "give --cell"),
+        ({"only": ("seed",), "attack": "none"}, "no cell can: give --cell"),
         ({"only": ("sead",), "cell": CELL}, "did you mean .seed."),
         ({"cell": "pets"}, "is 2 cells"),
         ({"cell": CELL, "attack": "none"}, "leave out --attack"),
