@@ -9,7 +9,7 @@ endif
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test test-slow check format setup lock clean
+.PHONY: demo test test-slow walk check format setup lock clean
 
 demo: $(INSTALLED)  ## run the cells of params.yaml and say what came out
 	$(BIN)/asd run
@@ -19,6 +19,9 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+walk: $(INSTALLED)  ## from a vendor's data to a served model, in every form, on a small scale
+	$(BIN)/python -m pytest -m walk
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

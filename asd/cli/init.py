@@ -91,6 +91,11 @@ def _around(
     for line in lines(done.survey, done.recipe):
         typer.echo(line)
     typer.echo(f"{done.made.root} is a workspace around data set {done.recipe.dataset}")
+    if done.recipe.value(f"datasets.{done.recipe.dataset}.held_out"):
+        typer.echo(
+            "better than testing on a part of these, whose labels nobody vouches for: pictures of your own, "
+            f"`asd source set {done.recipe.dataset}.test PATH`"
+        )
     typer.echo(f"next: cd {folder}")
     typer.echo("      asd seeds sheet")
     typer.echo("      asd run")
