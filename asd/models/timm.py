@@ -79,5 +79,5 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise ParamsError("model timm needs the extra: pip install 'asd[timm]'") from error
+        raise ParamsError("model timm needs the package timm: pip install timm") from error
     return timm

@@ -62,7 +62,7 @@ def test_the_layers_are_those_of_the_params_of_the_workspace(
 
 
 def test_the_layers_of_a_network_of_timm_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("timm", reason="timm is not installed: pip install 'asd[timm]'")
+    pytest.importorskip("timm", reason="timm is not installed: pip install timm")
     assert main(["list", "models", "timm/resnet18", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["last_three"] == ["body.layer3", "body.layer4", "head"]
 

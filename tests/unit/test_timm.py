@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from asd.errors import ParamsError
 from asd.models import timm as plugin
 
-timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'asd[timm]'")
+timm = pytest.importorskip("timm", reason="timm is not installed: pip install timm")
 
 
 def build(name, channels=3, **options):
