@@ -41,7 +41,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     form: Annotated[
         Form | None,
-        typer.Option("--format", help="Default: both where onnx and onnxruntime are installed.", show_default=False),
+        typer.Option("--format", help="Default: both, if onnx is installed.", show_default=False),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

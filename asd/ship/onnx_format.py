@@ -15,7 +15,7 @@ from asd.types import Images, Labels
 
 OPSET = 18
 INPUT, OUTPUTS = "images", ("probabilities", "labels")
-_EXTRA = "the format onnx needs onnx and onnxruntime: `pip install onnx onnxruntime`, or give --format safetensors"
+_EXTRA = "onnx needs two packages: `pip install onnx onnxruntime`, or give --format safetensors"
 
 
 def is_installed() -> bool:
