@@ -13,10 +13,10 @@ from types import FrameType
 
 from asd.cli.failure import exit_code_for
 from asd.errors import AsdError, ParamsError
-from asd.foreign_errors import explain_prefect
 from asd.layout import Cell, Layout
 from asd.lifeline import die_with_parent
-from asd.run_record import RunRecord
+from asd.operations.foreign_errors import explain_prefect
+from asd.operations.run_record import RunRecord
 from flows import _dvc, _process, _report
 from flows._cells import parse_cell
 from flows._dvc import Outcome, PlannedStage

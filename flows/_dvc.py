@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import BusyError, DiskError, ParamsError
-from asd.foreign_errors import explain_dvc
 from asd.layout import Cell
+from asd.operations.foreign_errors import explain_dvc
 from flows._cells import target
 from flows._lines import Line, parse
 from flows._process import child, stopping

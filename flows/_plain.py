@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 
-from asd.foreign_errors import explain_dvc
-from asd.run_record import RunRecord
+from asd.operations.foreign_errors import explain_dvc
+from asd.operations.run_record import RunRecord
 from flows._lines import Line
 from flows._screen import figures
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asd import table
 from asd.layout import Cell, Layout
 from asd.metrics import WHY_UNTRUSTED
 from asd.params import load_workspace
+from asd.tables import rows as table
 from flows._screen import title
 
 

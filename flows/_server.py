@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from asd.errors import AsdError, ParamsError
-from asd.foreign_errors import explain_prefect
 from asd.layout import Layout
 from asd.lifeline import PARENT
+from asd.operations.foreign_errors import explain_prefect
 
 STARTUP_SECONDS = 90.0
 _POLL_SECONDS = 0.1

@@ -23,7 +23,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
-from asd.run_record import RunRecord
+from asd.operations.run_record import RunRecord
 from flows import _dvc, _process, _report
 from flows._cells import parse_cell
 from flows._dvc import Outcome, PlannedStage

@@ -9,7 +9,7 @@ import typer
 from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json
 
 if TYPE_CHECKING:
-    from asd.cleaning import Rubbish
+    from asd.operations.cleaning import Rubbish
     from asd.params import Workspace
 
 
@@ -43,7 +43,7 @@ def clean(
 
 
 def _clean(opened: Workspace, *, dry_run: bool, everything: bool, as_json: bool) -> None:
-    from asd import cleaning, rubbish
+    from asd.operations import cleaning, rubbish
 
     cleaning.refuse_while_busy(opened.layout)
     found = rubbish.find(opened)

@@ -21,7 +21,7 @@ def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
 
     Each line is ok, warn or fail, with what to do; exit 2 if something failed.
     """
-    from asd.doctor import examine
+    from asd.operations.doctor import examine
 
     root = find_workspace(workspace) if workspace else workspace_above(Path.cwd())
     checks = examine(root)

@@ -11,18 +11,18 @@ import typer
 from asd.cli.output import print_json
 
 if TYPE_CHECKING:
-    from asd.forecast import Forecast
     from asd.layout import Cell
+    from asd.operations.forecast import Forecast
+    from asd.operations.plan import Plan
+    from asd.operations.space import Need
     from asd.params import Workspace
-    from asd.plan import Plan
-    from asd.space import Need
 
 
 def show(workspace: Workspace, cells: Sequence[Cell], jobs: int, *, as_json: bool, verbose: bool) -> None:
     """Print the plan at once, then measure and print the estimate; as JSON all in one."""
-    from asd.forecast import forecast
-    from asd.plan import ask_plan
-    from asd.space import needs
+    from asd.operations.forecast import forecast
+    from asd.operations.plan import ask_plan
+    from asd.operations.space import needs
 
     plan = ask_plan(workspace.layout.root, cells, verbose=verbose)
     if not as_json:

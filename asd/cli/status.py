@@ -11,7 +11,7 @@ import typer
 from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json
 
 if TYPE_CHECKING:
-    from asd.status import Running, Status
+    from asd.operations.status import Running, Status
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
 
     Also the gates and the current model. Nothing is changed, and nothing is run.
     """
-    from asd.status import status_of
+    from asd.operations.status import status_of
 
     found = status_of(open_workspace(workspace))
     if as_json:

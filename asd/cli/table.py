@@ -52,9 +52,9 @@ def table(
     Accuracy, attack success, the final clean pool and seconds; a cell without results is
     shown too. A cell whose figures are of an earlier run is marked.
     """
-    from asd import table as results
-    from asd import table_trials
     from asd.cells import select_cells
+    from asd.tables import rows as results
+    from asd.tables import trials
 
     if as_json and form is not Format.text:
         raise ParamsError(f"give --json or --format {form}, not both")
@@ -63,8 +63,8 @@ def table(
     rows = results.rows(opened, chosen)
     states = results.states(opened.layout, chosen)
     if over is not None:
-        facts = table_trials.over_trials(rows, states)
-        sheet, left = table_trials.sheet(facts), 3
+        facts = trials.over_trials(rows, states)
+        sheet, left = trials.sheet(facts), 3
     else:
         facts = [{**row, "state": states[cell]} for row, cell in zip(rows, chosen, strict=True)]
         sheet, left = results.sheet(rows, states), 1
@@ -81,13 +81,13 @@ def _written(
     sheet: tuple[list[str], list[list[str]], list[str]],
     left: int,
 ) -> str:
-    from asd import table_formats
-    from asd.table import text_table
+    from asd.tables import formats
+    from asd.tables.rows import text_table
 
     if form is Format.csv:
-        return table_formats.comma_separated(facts)
+        return formats.comma_separated(facts)
     if form is Format.md:
-        return table_formats.markdown(*sheet, left=left)
+        return formats.markdown(*sheet, left=left)
     if form is Format.latex:
-        return table_formats.latex(*sheet, left=left)
+        return formats.latex(*sheet, left=left)
     return text_table(*sheet, left=left)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from asd import rng
 from asd.errors import DataError
-from asd.seed_drawing import from_keys
-from asd.seed_set import SeedSet
+from asd.seeds.drawing import from_keys
+from asd.seeds.seed_set import SeedSet
 from asd.seeds.standing import problems
 from asd.seeds.trusted import Vouched
 from asd.types import SampleIndex

@@ -12,7 +12,7 @@ from asd.errors import ParamsError
 from asd.layout import Cell
 from asd.params import Workspace
 from asd.registry import installed_version
-from asd.seed_set import read_seed_set
+from asd.seeds.seed_set import read_seed_set
 from asd.shards.manifest import Manifest, read_index, read_manifest
 from asd.ship import figures, gates
 from asd.ship.figures import Figure, SuspectCounts, planted_twins

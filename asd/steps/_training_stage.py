@@ -16,7 +16,7 @@ from asd.params import Variant, Workspace
 from asd.pools.history import write_history, write_predictions
 from asd.progress import Reporter
 from asd.rng import derive_seed
-from asd.seed_set import SeedSet, read_seed_set
+from asd.seeds.seed_set import SeedSet, read_seed_set
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem

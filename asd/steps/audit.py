@@ -18,7 +18,7 @@ from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.pools.history import read_history
 from asd.progress import Reporter
-from asd.seed_set import SeedSet, read_seed_set
+from asd.seeds.seed_set import SeedSet, read_seed_set
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem

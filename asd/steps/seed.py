@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from asd import seed_drawing, seed_set, store
+from asd import store
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
-from asd.seed_images import load_seed_images
-from asd.seed_set import SeedSet
-from asd.seeds import ranking
+from asd.seeds import drawing, ranking, seed_set
+from asd.seeds.images import load_seed_images
+from asd.seeds.seed_set import SeedSet
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import Manifest, read_index, read_manifest
 from asd.shards.read import open_view
@@ -59,7 +59,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
 
 def _oracle(index: SampleIndex, truth: Path, random_seed: int, trial: int) -> SeedSet:
     poisoned = read_truth(truth).poisoned_mask(index.keys)
-    return seed_drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+    return drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
 
 
 def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Reporter) -> SeedSet:
@@ -68,7 +68,7 @@ def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Re
     if layout.seeds_by_people.resolve() not in path.resolve().parents:
         raise ParamsError(f"seeds.keys_file: wanted a file below seeds/, got {keys_file!r}")
     if path.suffix != ".csv":
-        return seed_drawing.from_keys(index, seed_drawing.read_keys_file(path), f"seeds/{keys_file}")
+        return drawing.from_keys(index, drawing.read_keys_file(path), f"seeds/{keys_file}")
     rows = [row for row in read_trusted(path) if row.dataset == item.dataset]
     if not rows:
         raise DataError(
@@ -102,5 +102,5 @@ def _folder(
         trusted=True,
     )
     outside = read_index(extra)
-    seed_drawing.check_outside(outside, index)
-    return seed_drawing.from_outside(outside, random_seed, trial)
+    drawing.check_outside(outside, index)
+    return drawing.from_outside(outside, random_seed, trial)

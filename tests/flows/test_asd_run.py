@@ -87,16 +87,11 @@ def test_dvc_engine_needs_no_prefect_and_says_what_failed(fake: FakeWorkspace) -
     assert not (fake.root / ".asd" / "prefect").exists()
 
 
-def test_dry_run_says_why_and_runs_nothing(fake: FakeWorkspace) -> None:
-    done = run(fake, "--dry-run", "digits/*/none/1")
-    assert "stage1 digits/badnets/none/1: not run yet" in done.stdout
-    assert (done.returncode, fake.pids("fetch@digits")) == (0, [])
-    assert "none/0" not in done.stdout
-
-
-def test_dry_run_says_how_long_it_takes_as_json(fake: FakeWorkspace) -> None:
+def test_dry_run_says_why_and_how_long_and_runs_nothing(fake: FakeWorkspace) -> None:
     done = run(fake, "--dry-run", "--json", "digits/*/none/1")
     facts = json.loads(done.stdout)
+    assert (done.returncode, fake.pids("fetch@digits")) == (0, [])
+    assert {one["reason"] for one in facts["stale"]} == {"not run yet"}
     how = {one["stage"]: one["how"] for one in facts["stale"]}
     assert how == {
         "fetch@digits": "unknown",

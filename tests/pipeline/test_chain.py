@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from asd import table
 from asd.layout import Cell
 from asd.params import load_workspace
 from asd.pools.history import read_history
-from asd.seed_set import read_seed_set
+from asd.seeds.seed_set import read_seed_set
 from asd.shards.manifest import read_index
+from asd.tables import rows as table
 
 ASD, NONE = (Cell("digits", "badnets", defense, 0) for defense in ("asd", "none"))
 N, W, CLASSES = 200, 5, 10

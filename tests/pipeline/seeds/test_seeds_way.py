@@ -15,8 +15,8 @@ import pytest
 from asd import cli
 from asd.layout import Layout
 from asd.params_file import set_params
-from asd.seed_set import read_seed_set
 from asd.seeds.numbers import read_numbers
+from asd.seeds.seed_set import read_seed_set
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import read_index
 

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import yaml
 
-from asd import store, table
+from asd import store
 from asd.errors import DataError
 from asd.layout import Cell
 from asd.params import load_workspace
 from asd.pools.history import EpochRow, write_history, write_predictions
 from asd.progress import Reporter
-from asd.seed_set import SeedSet, write_seed_set
+from asd.seeds.seed_set import SeedSet, write_seed_set
 from asd.shards.manifest import read_manifest
 from asd.shards.write import write_shards
 from asd.steps import StepItem, audit, evaluate
+from asd.tables import rows as table
 from asd.training import classifier
 from asd.truth import PoisonTruth, ProbeTruth, write_probe_truth, write_truth
 from asd.types import Sample

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from asd.errors import DataError, ParamsError
-from asd.seed_set import read_seed_set
+from asd.seeds.seed_set import read_seed_set
 from asd.shards.read import open_view
 from asd.sources import set_source
 from asd.steps import seed

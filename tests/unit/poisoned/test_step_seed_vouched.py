@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from asd.errors import DataError
-from asd.seed_set import read_seed_set
+from asd.seeds.seed_set import read_seed_set
 from asd.seeds.trusted import Vouched, read_trusted, write_trusted
 from asd.shards.manifest import read_index
 from asd.steps import StepItem, seed

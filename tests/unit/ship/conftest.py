@@ -16,7 +16,7 @@ from asd.layout import Cell
 from asd.models import small_resnet
 from asd.params import Workspace, load_workspace
 from asd.rng import numpy_generator
-from asd.seed_set import SeedSet, write_seed_set
+from asd.seeds.seed_set import SeedSet, write_seed_set
 from asd.shards.manifest import Manifest
 from asd.shards.write import write_shards
 from asd.types import Sample

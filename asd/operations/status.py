@@ -13,10 +13,10 @@ from typing import Any
 from asd import sources, store
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
+from asd.operations.plan import Plan, ask_plan
+from asd.operations.run_record import Mark, cell_mark, read_marks, stages_of
 from asd.params import Workspace
-from asd.plan import Plan, ask_plan
 from asd.run_lock import holder
-from asd.run_record import Mark, cell_mark, read_marks, stages_of
 
 _LOW_DISK = 5 * 10**9
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.errors import DataError
-from asd.forecast import Counted, DataFacts, Forecast
+from asd.operations.forecast import Counted, DataFacts, Forecast
+from asd.operations.plan import PlannedStage
 from asd.params import Workspace
-from asd.plan import PlannedStage
 
 GIB = 2**30
 _RESIDENT_LIMIT = 2**31  # larger sets stay on disk as a memory map (asd.training.images)

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from asd import store, table
+from asd import store
 from asd.errors import DataError
 from asd.layout import Cell, Layout
+from asd.tables import rows as table
 
 ASD = Cell("digits", "badnets", "asd", 0)
 NONE = Cell("digits", "badnets", "none", 0)
@@ -132,5 +133,5 @@ def test_a_name_like_markup_is_printed_as_it_is(workspace):
 
 
 def test_the_table_needs_no_torch():
-    code = "import sys, asd.table; sys.exit('torch' in sys.modules)"
+    code = "import sys, asd.tables.rows; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from asd.cache_keep import all_objects, kept_hashes, objects_of
-from asd.cleaning import Rubbish
 from asd.errors import DataError
-from asd.foreign_errors import explain_dvc
 from asd.layout import Layout
+from asd.operations.cache_keep import all_objects, kept_hashes, objects_of
+from asd.operations.cleaning import Rubbish
+from asd.operations.foreign_errors import explain_dvc
 
 _COSTS = "earlier results are trained again if they are wanted again"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asd.layout import Cell
-from asd.table import OLD_FIGURES, UNTRUSTED, UNTRUSTED_NOTE
+from asd.tables.rows import OLD_FIGURES, UNTRUSTED, UNTRUSTED_NOTE
 
 FIGURES = ("acc", UNTRUSTED, "asr", "asr_base", "poison_in_pool", "seconds")
 _SHARES = frozenset({"acc", UNTRUSTED, "asr", "asr_base"})

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from asd.errors import DataError
-from asd.seed_images import load_seed_images
+from asd.seeds.images import load_seed_images
 
 CLASSES = ("cat", "dog")
 SHAPE = (3, 4, 4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asd.foreign_errors import explain_dvc, explain_prefect
+from asd.operations.foreign_errors import explain_dvc, explain_prefect
 
 # what was done to it: (the message as it came, what happened, what to type)
 DVC = {

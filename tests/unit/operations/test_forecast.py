@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from asd import forecast, run_record, space
 from asd.defenses import asd as asd_defense
 from asd.defenses import none as no_defense
-from asd.forecast import Counted, DataFacts, Forecast
+from asd.operations import forecast, run_record, space
+from asd.operations.forecast import Counted, DataFacts, Forecast
+from asd.operations.plan import Plan, PlannedStage
 from asd.params import Workspace, load_workspace
 from asd.params_file import complete_params
-from asd.plan import Plan, PlannedStage
 
 STAGES = [f"stage{n}@digits-badnets-asd-0" for n in (1, 2, 3)]
 
@@ -126,5 +126,8 @@ def test_planning_imports_no_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, asd.forecast, asd.space, asd.plan; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, asd.operations.forecast, asd.operations.space, asd.operations.plan; "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,8 +5,9 @@ import io
 import math
 from typing import Any
 
-from asd import table, table_formats, table_trials
 from asd.layout import Cell
+from asd.tables import formats, trials
+from asd.tables import rows as table
 
 
 def row(trial: int, acc: float | None, **more: Any) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def cell(trial: int) -> Cell:
 
 
 def test_mean_and_deviation_of_the_sample_are_those_by_hand() -> None:
-    (found,) = table_trials.over_trials([row(0, 0.9), row(1, 0.8), row(2, 1.0)], {})
+    (found,) = trials.over_trials([row(0, 0.9), row(1, 0.8), row(2, 1.0)], {})
     assert (found["trials"], found["acc_n"], found["states"]) == (3, 3, {})
     assert math.isclose(found["acc_mean"], 0.9)
     assert math.isclose(found["acc_sd"], 0.1)  # sqrt((0 + 0.01 + 0.01) / 2)
@@ -27,30 +28,30 @@ def test_mean_and_deviation_of_the_sample_are_those_by_hand() -> None:
 
 
 def test_one_trial_has_no_deviation() -> None:
-    (found,) = table_trials.over_trials([row(0, 0.9)], {})
+    (found,) = trials.over_trials([row(0, 0.9)], {})
     assert (found["acc_mean"], found["acc_sd"]) == (0.9, None)
 
 
 def test_missing_and_stale_trials_are_shown_and_count_for_nothing() -> None:
     rows = [row(0, 0.9), row(1, None), row(2, 0.1), row(3, 0.2)]
     states = {cell(1): "missing", cell(2): "stale", cell(3): "failed"}
-    (found,) = table_trials.over_trials(rows, states)
+    (found,) = trials.over_trials(rows, states)
     assert (found["trials"], found["acc_n"], found["acc_mean"]) == (4, 1, 0.9)
     assert found["states"] == {"failed": 1, "missing": 1, "stale": 1}
-    titles, words, notes = table_trials.sheet([found])
+    titles, words, notes = trials.sheet([found])
     assert (titles[-1], words[0][-1]) == ("state", "1 failed, 1 missing, 1 stale")
-    assert table_trials.WHY_LEFT_OUT in notes
+    assert trials.WHY_LEFT_OUT in notes
 
 
 def test_groups_keep_their_order_and_do_not_mix() -> None:
     rows = [row(0, 0.5), {**row(0, 0.7), "defense": "none"}, row(1, 0.5)]
-    found = table_trials.over_trials(rows, {})
+    found = trials.over_trials(rows, {})
     assert [(one["defense"], one["trials"]) for one in found] == [("asd", 2), ("none", 1)]
 
 
 def test_words_say_percent_deviation_and_how_many_where_some_lack_it() -> None:
-    found = table_trials.over_trials([row(0, 0.9, asr=0.02), row(1, 0.8)], {})
-    titles, words, _ = table_trials.sheet(found)
+    found = trials.over_trials([row(0, 0.9, asr=0.02), row(1, 0.8)], {})
+    titles, words, _ = trials.sheet(found)
     assert words[0][titles.index("acc")] == "85.0% ± 7.1"
     assert words[0][titles.index("asr")] == "2.0% (n=1)"
 
@@ -62,7 +63,7 @@ def test_untrusted_accuracy_has_its_own_column_and_says_why() -> None:
     assert [one[1:3] for one in words] == [["–", "50.0%"], ["90.0%", "–"]]
     assert notes == [table.UNTRUSTED_NOTE]
     assert table.sheet([untrusted])[0][1] == "acc_untrusted"
-    over_titles, _, over_notes = table_trials.sheet(table_trials.over_trials([untrusted], {}))
+    over_titles, _, over_notes = trials.sheet(trials.over_trials([untrusted], {}))
     assert ("acc" in over_titles, "acc_untrusted" in over_titles) == (False, True)
     assert table.UNTRUSTED_NOTE in over_notes
 
@@ -76,7 +77,7 @@ def test_figures_of_an_earlier_run_are_marked_and_nothing_else_is() -> None:
 
 
 def test_csv_has_unrounded_figures_and_empty_places() -> None:
-    text = table_formats.comma_separated([{"a": 1 / 3, "b": None, "s": {"stale": 2}}, {"a": 1.0, "c": "x,y"}])
+    text = formats.comma_separated([{"a": 1 / 3, "b": None, "s": {"stale": 2}}, {"a": 1.0, "c": "x,y"}])
     assert list(csv.reader(io.StringIO(text))) == [
         ["a", "b", "s", "c"],
         ["0.3333333333333333", "", "stale=2", ""],
@@ -85,12 +86,12 @@ def test_csv_has_unrounded_figures_and_empty_places() -> None:
 
 
 def test_markdown_escapes_bars_and_aligns() -> None:
-    text = table_formats.markdown(["a", "n"], [["x|y", "1"]], ["note"], left=1)
+    text = formats.markdown(["a", "n"], [["x|y", "1"]], ["note"], left=1)
     assert text == "| a | n |\n| --- | ---: |\n| x\\|y | 1 |\n\nnote\n"
 
 
 def test_latex_escapes_what_is_special_to_it() -> None:
-    text = table_formats.latex(["cell"], [["a_b 5% ± 1"], ["–"]], ["why"], left=1)
+    text = formats.latex(["cell"], [["a_b 5% ± 1"], ["–"]], ["why"], left=1)
     assert text.splitlines()[0] == "% why"
     assert r"a\_b 5\% $\pm$ 1 \\" in text.splitlines()
     assert r"-- \\" in text.splitlines()

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from asd import run_lock, status, store
+from asd import run_lock, store
 from asd.layout import Cell, Layout
+from asd.operations import status
+from asd.operations.plan import Plan, PlanError, PlannedStage
+from asd.operations.run_record import RunRecord
 from asd.params import Workspace, load_workspace
 from asd.params_file import complete_params
-from asd.plan import Plan, PlanError, PlannedStage
-from asd.run_record import RunRecord
 
 ASD, NONE = Cell("digits", "badnets", "asd", 0), Cell("digits", "badnets", "none", 0)
 STAGE3 = "stage3@digits-badnets-asd-0"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from asd import cache_cleaning, cleaning
-from asd.cleaning import Rubbish
 from asd.errors import AsdError
 from asd.layout import Layout
+from asd.operations import cache_cleaning, cleaning
+from asd.operations.cleaning import Rubbish
+from asd.operations.plan import ask_plan
+from asd.operations.space import cache_folder
 from asd.params import Workspace
-from asd.plan import ask_plan
-from asd.space import cache_folder
 
 _UNUSED, _OTHER = "unused results", "other checkpoints"
 _TRAINING = ("stage1", "stage2", "stage3")

@@ -14,7 +14,7 @@ import numpy as np
 
 from asd import rng
 from asd.errors import DataError, nearest
-from asd.seed_set import Origin, SeedSet
+from asd.seeds.seed_set import Origin, SeedSet
 from asd.types import Mask, SampleIndex
 
 

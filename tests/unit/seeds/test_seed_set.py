@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from asd import seed_drawing, seed_set
 from asd.errors import DataError, ParamsError
+from asd.seeds import drawing, seed_set
 from asd.types import SampleIndex
 
 
@@ -30,7 +30,7 @@ ALL = np.ones(300, dtype=np.bool_)
 def test_oracle_seeds_are_drawn_from_allowed_samples_with_their_labels():
     allowed = np.arange(300) % 2 == 0
 
-    seeds = seed_drawing.from_oracle(INDEX, allowed, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, allowed, random_seed=100, trial=0)
 
     row_of = {key: row for row, key in enumerate(INDEX.keys)}
     rows = [row_of[key] for key in seeds.keys]
@@ -40,7 +40,7 @@ def test_oracle_seeds_are_drawn_from_allowed_samples_with_their_labels():
 
 
 def test_ranks_count_from_zero_in_every_class():
-    seeds = seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
 
     for label in range(3):
         assert seeds.ranks[seeds.labels == label].tolist() == list(range(50))
@@ -48,7 +48,7 @@ def test_ranks_count_from_zero_in_every_class():
 
 def test_another_trial_draws_other_seeds_and_the_same_trial_the_same():
     first, again, other = (
-        seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=trial).first(10) for trial in (0, 0, 1)
+        drawing.from_oracle(INDEX, ALL, random_seed=100, trial=trial).first(10) for trial in (0, 0, 1)
     )
 
     assert first == again
@@ -57,11 +57,11 @@ def test_another_trial_draws_other_seeds_and_the_same_trial_the_same():
 
 @pytest.mark.parametrize(("size", "wanted"), [(5000, 250), (5001, 251), (1000, 50), (90, 45), (12, 10)])
 def test_an_oracle_list_holds_5_percent_at_least_50_but_not_more_than_half_or_10(size, wanted):
-    assert seed_drawing.list_limit(size) == wanted
+    assert drawing.list_limit(size) == wanted
 
 
 def test_the_first_w_are_the_best_of_each_class_and_smaller_w_lie_inside_larger():
-    seeds = seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
 
     ten, twenty = seeds.first(10), seeds.first(20)
 
@@ -70,7 +70,7 @@ def test_the_first_w_are_the_best_of_each_class_and_smaller_w_lie_inside_larger(
 
 
 def test_more_seeds_than_the_list_holds_is_an_error():
-    seeds = seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
 
     with pytest.raises(
         ParamsError, match="51 seeds per class asked for, but the seed set lists the first 50"
@@ -79,20 +79,20 @@ def test_more_seeds_than_the_list_holds_is_an_error():
 
 
 def test_a_class_with_fewer_seeds_gives_all_it_has():
-    seeds = seed_drawing.from_keys(INDEX, ["k0000", "k0001", "k0003", "k0005"], "seeds/trusted.txt")
+    seeds = drawing.from_keys(INDEX, ["k0000", "k0001", "k0003", "k0005"], "seeds/trusted.txt")
 
     assert seeds.first(10) == ("k0000", "k0003", "k0001", "k0005")
 
 
 def test_a_class_without_a_seed_is_an_error_that_names_it():
-    seeds = seed_drawing.from_keys(INDEX, ["k0000"], "seeds/trusted.txt")
+    seeds = drawing.from_keys(INDEX, ["k0000"], "seeds/trusted.txt")
 
     with pytest.raises(DataError, match=r"no seed for classes 'dog', 'owl'; every class needs"):
         seeds.check_classes(("cat", "dog", "owl"))
 
 
 def test_the_order_of_the_keys_file_is_the_rank():
-    seeds = seed_drawing.from_keys(INDEX, ["k0006", "k0003", "k0001"], "seeds/trusted.txt")
+    seeds = drawing.from_keys(INDEX, ["k0006", "k0003", "k0001"], "seeds/trusted.txt")
 
     assert list(zip(seeds.keys, seeds.labels, seeds.ranks, strict=True)) == [
         ("k0006", 0, 0),
@@ -105,29 +105,29 @@ def test_unknown_keys_are_named_with_the_nearest_known_one():
     keys = ["k0000", "k000l", "x1", "x2", "x3"]
 
     with pytest.raises(DataError, match=r"4 of 5 keys .*: 'k000l', 'x1', 'x2'; did you mean 'k\d+'"):
-        seed_drawing.from_keys(INDEX, keys, "seeds/trusted.txt")
+        drawing.from_keys(INDEX, keys, "seeds/trusted.txt")
 
 
 def test_a_key_named_twice_is_an_error():
     with pytest.raises(DataError, match="names 'k0001' 2 times"):
-        seed_drawing.from_keys(INDEX, ["k0001", "k0000", "k0001"], "seeds/trusted.txt")
+        drawing.from_keys(INDEX, ["k0001", "k0000", "k0001"], "seeds/trusted.txt")
 
 
 def test_a_keys_file_without_keys_is_an_error():
     with pytest.raises(DataError, match=r"seeds/trusted\.txt names no key"):
-        seed_drawing.from_keys(INDEX, [], "seeds/trusted.txt")
+        drawing.from_keys(INDEX, [], "seeds/trusted.txt")
 
 
 def test_a_keys_file_has_one_key_a_line_and_comments(tmp_path):
     path = tmp_path / "trusted.txt"
     path.write_text("# looked at by two people\nk0001\n\n  k0002  # the blue one\n")
 
-    assert seed_drawing.read_keys_file(path) == ["k0001", "k0002"]
+    assert drawing.read_keys_file(path) == ["k0001", "k0002"]
 
 
 def test_a_missing_keys_file_says_what_to_write(tmp_path):
     with pytest.raises(DataError, match=r"trusted\.txt; write the keys that you trust"):
-        seed_drawing.read_keys_file(tmp_path / "trusted.txt")
+        drawing.read_keys_file(tmp_path / "trusted.txt")
 
 
 def test_seed_images_that_are_in_the_training_set_are_refused():
@@ -136,7 +136,7 @@ def test_seed_images_that_are_in_the_training_set_are_refused():
     outside = SampleIndex(outside.keys, outside.labels, content, outside.sources)
 
     with pytest.raises(DataError, match=r"1 seed images .* such as seed_/1\.png \(it is k0007 there\)"):
-        seed_drawing.check_outside(outside, INDEX)
+        drawing.check_outside(outside, INDEX)
 
 
 def test_equal_seed_images_are_refused():
@@ -144,21 +144,21 @@ def test_equal_seed_images_are_refused():
     outside = SampleIndex(outside.keys, outside.labels, (outside.content[0],) * 2, outside.sources)
 
     with pytest.raises(DataError, match=r"seed_/0\.png and seed_/1\.png are the same picture"):
-        seed_drawing.check_outside(outside, INDEX)
+        drawing.check_outside(outside, INDEX)
 
 
 def test_seeds_from_outside_are_all_used_and_ranked_by_the_draw():
     outside = make_index(np.tile([0, 1, 2], 20), prefix="seed_")
 
-    seeds = seed_drawing.from_outside(outside, random_seed=100, trial=0)
-    other = seed_drawing.from_outside(outside, random_seed=100, trial=1)
+    seeds = drawing.from_outside(outside, random_seed=100, trial=0)
+    other = drawing.from_outside(outside, random_seed=100, trial=1)
 
     assert sorted(seeds.keys) == sorted(outside.keys) == sorted(other.keys)
     assert seeds.keys != other.keys
 
 
 def test_a_seed_set_survives_saving(tmp_path):
-    seeds = seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
 
     seed_set.write_seed_set(tmp_path, seeds, ("cat", "dog", "owl"))
     found = seed_set.read_seed_set(tmp_path)
@@ -170,7 +170,7 @@ def test_a_seed_set_survives_saving(tmp_path):
 
 
 def test_the_files_tell_keys_labels_ranks_and_the_origin_and_nothing_else(tmp_path):
-    seeds = seed_drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
+    seeds = drawing.from_oracle(INDEX, ALL, random_seed=100, trial=0)
 
     seed_set.write_seed_set(tmp_path, seeds, ("cat", "dog", "owl"))
 
@@ -186,7 +186,7 @@ def test_the_files_tell_keys_labels_ranks_and_the_origin_and_nothing_else(tmp_pa
 
 
 def test_who_vouches_is_kept_and_told_in_the_note(tmp_path):
-    seeds = replace(seed_drawing.from_keys(INDEX, ["k0000"], "x"), vouched_by={"Ada": 7, "Bob": 2})
+    seeds = replace(drawing.from_keys(INDEX, ["k0000"], "x"), vouched_by={"Ada": 7, "Bob": 2})
 
     seed_set.write_seed_set(tmp_path, seeds, ("cat", "dog", "owl"))
 

@@ -1,4 +1,4 @@
-"""`python -m asd.step_timing ROOT BUDGET`: seconds of training steps, measured now on random images.
+"""`python -m asd.operations.step_timing ROOT BUDGET`: seconds of training steps, on random images.
 
 A process of its own, so that whoever plans imports no torch. Jobs come as a JSON list on
 standard input; each answer is one JSON line, so that what was measured before a kill counts.

@@ -9,8 +9,8 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.metrics import WHY_UNTRUSTED
+from asd.operations.run_record import cell_mark, params_changed, read_marks
 from asd.params import Workspace
-from asd.run_record import cell_mark, params_changed, read_marks
 
 COLUMNS = (
     "dataset",

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from asd import store
 from asd.errors import AsdError
 from asd.lifeline import PARENT
+from asd.operations.plan import Plan, PlannedStage
+from asd.operations.run_record import read_seconds
 from asd.params import Workspace
-from asd.plan import Plan, PlannedStage
 from asd.planting import PROBE_LIMIT
-from asd.run_record import read_seconds
 from asd.shards.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -216,10 +216,10 @@ def _job(job: dict[str, Any]) -> _Job:
 
 
 def _measure(workspace: Workspace, jobs: Sequence[dict[str, Any]], budget: float) -> list[dict[str, Any]]:
-    """The answers of `python -m asd.step_timing`; fewer where it ran out of time or failed."""
+    """The answers of `python -m asd.operations.step_timing`; fewer where it ran out of time or failed."""
     if not jobs:
         return []
-    command = [sys.executable, "-m", "asd.step_timing", str(workspace.layout.root), str(budget)]
+    command = [sys.executable, "-m", "asd.operations.step_timing", str(workspace.layout.root), str(budget)]
     process = subprocess.Popen(
         command,
         env={**os.environ, PARENT: str(os.getpid())},

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from asd import doctor
 from asd.cli import main
-from asd.doctor import Check
 from asd.new_workspace import create
+from asd.operations import doctor
+from asd.operations.doctor import Check
 
 Usage = namedtuple("Usage", "total used free")
 

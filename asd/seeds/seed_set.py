@@ -1,6 +1,6 @@
 """Seed sets: images that somebody vouches for, ranked per class.
 
-Each defense takes the first w of every class. `asd.seed_drawing` makes them.
+Each defense takes the first w of every class. `asd.seeds.drawing` makes them.
 """
 
 from __future__ import annotations

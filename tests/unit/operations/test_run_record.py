@@ -5,7 +5,14 @@ from pathlib import Path
 import yaml
 
 from asd.layout import Cell, Layout
-from asd.run_record import RunRecord, cell_mark, params_changed, read_marks, read_seconds, stages_of
+from asd.operations.run_record import (
+    RunRecord,
+    cell_mark,
+    params_changed,
+    read_marks,
+    read_seconds,
+    stages_of,
+)
 
 CELL = Cell("digits", "badnets", "asd", 0)
 STAGE1, STAGE2 = "stage1@digits-badnets-asd-0", "stage2@digits-badnets-asd-0"

@@ -15,7 +15,7 @@ from pathlib import Path
 from asd.errors import BusyError
 from asd.layout import Layout
 from asd.lifeline import is_alive
-from asd.space import tree_bytes
+from asd.operations.space import tree_bytes
 from asd.store import disk_errors
 
 _LEFTOVER = re.compile(r"^\.(?P<name>.+)\.tmp-(?P<pid>\d+)(?P<old>-old)?$")

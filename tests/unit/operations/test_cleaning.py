@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asd import cache_cleaning, cache_keep, cleaning
 from asd.errors import BusyError, DataError
 from asd.layout import Layout
+from asd.operations import cache_cleaning, cache_keep, cleaning
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
 
@@ -175,5 +175,8 @@ def test_a_cache_outside_the_workspace_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_importing_the_cleaner_imports_neither_torch_nor_dvc() -> None:
-    code = "import sys, asd.rubbish, asd.status; sys.exit(bool({'torch', 'dvc'} & set(sys.modules)))"
+    code = (
+        "import sys, asd.operations.rubbish, asd.operations.status; "
+        "sys.exit(bool({'torch', 'dvc'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""Figures of cells side by side."""
