@@ -52,10 +52,13 @@ def complete_params(root: Path) -> list[str]:
     return added
 
 
-def set_params(root: Path, assignments: Sequence[str]) -> str:
+def set_params(
+    root: Path, assignments: Sequence[str], also: Callable[[Workspace], None] | None = None
+) -> str:
     """Set `section.key=value` pairs (the value is YAML) and return the difference as text.
 
-    All of them are checked before the file is written; with an empty answer nothing changed.
+    All of them are checked before the file is written, at last by `also`; with an empty answer
+    nothing changed. Another network (`model.use`) begins with its own params.
 
     Raises:
         ParamsError: no `=`, an unknown key (with the nearest), or a value out of its bounds.
@@ -64,6 +67,7 @@ def set_params(root: Path, assignments: Sequence[str]) -> str:
     pairs = [_assignment(text) for text in assignments]
 
     def change(document: CommentedMap) -> None:
+        _leave_network(document, pairs)
         for path, value in pairs:
             _assign(document, path, value)
         _complete(document, layout)
@@ -73,6 +77,8 @@ def set_params(root: Path, assignments: Sequence[str]) -> str:
     workspace = parse_workspace(layout, after)
     for path, _ in pairs:
         _check_touched(workspace, path)
+    if also is not None:
+        also(workspace)
     if after != before:
         _write(layout, after)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "params.yaml", "params.yaml", n=0)
@@ -183,6 +189,14 @@ def _assign(document: CommentedMap, path: list[str], value: Any) -> None:
             raise ParamsError(f"unknown key {dotted}: {word} is a value, not a section")
         node = child
     node[path[-1]] = value
+
+
+def _leave_network(document: CommentedMap, pairs: Sequence[tuple[list[str], Any]]) -> None:
+    """Take out the params of the network that `model.use` replaces; weights are named for any."""
+    model, chosen = document.get("model"), [value for path, value in pairs if path == ["model", "use"]]
+    if isinstance(model, CommentedMap) and chosen and chosen[-1] != model.get("use"):
+        for key in [key for key in model if key != "use" and not str(key).startswith("weights")]:
+            del model[key]
 
 
 def _check_variant_exists(document: CommentedMap, path: list[str]) -> None:

@@ -5,8 +5,8 @@ samples in view order.
 
 The *gain* of a sample is how much the log-odds of its label rise at the virtual step (paper
 section 4.2), as a mean over the meta-splits. The loss is bounded, so equal falls near its ends
-are unequal news; log-odds undo that. Constants were set on two runs; docs/audit.md says what
-they give on others.
+are unequal news; log-odds undo that. Constants were set on two runs and hold for few
+others; docs/audit.md says what they gave.
 """
 
 from __future__ import annotations

@@ -97,5 +97,5 @@ def _around(
             f"`asd source set {done.recipe.dataset}.test PATH`"
         )
     typer.echo(f"next: cd {folder}")
-    typer.echo("      asd seeds sheet")
+    typer.echo("      asd seeds sheet      # then `asd seeds add`, as it says")
     typer.echo("      asd run")

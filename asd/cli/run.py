@@ -100,7 +100,7 @@ def _prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     from asd.ship.gates import refuse_impossible
 
     if changes:
-        difference = set_params(root, changes)
+        difference = set_params(root, changes, also=refuse_impossible)
         typer.echo(difference or "params.yaml: no change")
     ready = make_ready(root)
     if ready.added_params:

@@ -17,6 +17,7 @@ from asd.operations.plan import Plan, ask_plan
 from asd.operations.run_record import Mark, cell_mark, read_marks, stages_of
 from asd.params import Workspace
 from asd.run_lock import holder
+from asd.ship import gates
 
 _LOW_DISK = 5 * 10**9
 
@@ -62,14 +63,15 @@ def status_of(workspace: Workspace) -> Status:
             plan = ask_plan(layout.root, cells, look=True)
         except AsdError as error:
             plan_error = str(error)
-    model, gates = _model(layout), _gates(workspace)
+    model, limits = _model(layout), _gates(workspace)
+    states = tuple(_cell(layout, cell, marks, plan) for cell in cells)
     return Status(
         running=running,
-        cells=tuple(_cell(layout, cell, marks, plan) for cell in cells),
+        cells=states,
         plan_error=plan_error,
-        gates=gates,
+        gates=limits,
         model=model,
-        needs_you=tuple(_needs(workspace, cells)),
+        needs_you=(*_needs(workspace, cells), *_cell_needs(states), *_gate_needs(workspace, states)),
     )
 
 
@@ -123,11 +125,8 @@ def _model(layout: Layout) -> dict[str, Any] | None:
 
 
 def _gates(workspace: Workspace) -> dict[str, Any]:
-    """The gates that params ask for; none where params know no gates."""
-    section = getattr(workspace.params, "gates", None)
-    if section is None:
-        return {}
-    found = section if isinstance(section, dict) else section.model_dump(mode="json")
+    """The gates that params ask for."""
+    found = workspace.params.gates.model_dump(mode="json")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -143,6 +142,26 @@ def _needs(workspace: Workspace, cells: Sequence[Cell]) -> list[str]:
             "the installed code is newer than asd.lock: `asd run` takes it in and reruns what it changes"
         )
     return [text for text in found if text] + [text for cell in cells for text in _warnings(layout, cell)]
+
+
+def _cell_needs(states: Sequence[CellState]) -> list[str]:
+    found = [
+        f"{one.cell} failed: {one.why}; mend it, then `asd run`" for one in states if one.state == "failed"
+    ]
+    stale = sum(one.state == "stale" for one in states)
+    return [*found, *([f"`asd run`: {stale} of {len(states)} cells are not up to date"] if stale else [])]
+
+
+def _gate_needs(workspace: Workspace, states: Sequence[CellState]) -> list[str]:
+    """Gates that no run can pass, or that finished cells do not keep."""
+    try:
+        gates.refuse_impossible(workspace)
+    except AsdError as error:
+        return [str(error)]
+    if not workspace.params.gates.limits():
+        return []
+    done = [one.cell for one in states if one.state == "done"]
+    return [str(outcome) for outcome in gates.judge_run(workspace, done) if not outcome.holds]
 
 
 def code_changed(workspace: Workspace) -> bool:

@@ -26,7 +26,9 @@ class _Rhythm:
 
 
 _DIGITS = _Rhythm((15, 22, 32), 2, 32, (64, 400), "preset digits")
-_CIFAR_CPU = _Rhythm((16, 24, 36), 2, 64, (64, 400), "preset cifar10-cpu")
+_CIFAR_CPU = _Rhythm((16, 24, 36), 5, 64, (64, 400), "preset cifar10-cpu")
+"""But for the epochs between two growths, which are the paper's: before the first, the model has seen the
+seeds alone, and with 5 epochs of that fewer poisoned samples got in than with 2 (decision 0019)."""
 _PAPER = _Rhythm((60, 90, 120), 5, 64, (64, 1024), "the paper")
 
 

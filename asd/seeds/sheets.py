@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,13 +125,19 @@ def _draw(page: Page, images: Mapping[str, Images], title: str, side: int, colum
     sheet = Image.new("RGB", (columns * width, _TITLE + rows * height), "white")
     pen = ImageDraw.Draw(sheet)
     large, bold, small = (ImageFont.load_default(size) for size in (20, 15, 10))
-    pen.text((_PAD, _PAD), title, "black", large)
+    pen.text((_PAD, _PAD), drawable(title), "black", large)
     for place, shown in enumerate(page.pictures):
         left, top = place % columns * width + _PAD, _TITLE + place // columns * height + _PAD
         sheet.paste(fitted(images[shown.key], side).convert("RGB"), (left, top))
         pen.text((left, top + side + 2), str(shown.number), "black", bold)
         pen.text((left + side, top + side + 5), short_key(shown.key), "gray", small, anchor="ra")
     return sheet
+
+
+def drawable(text: str) -> str:
+    """What Pillow's own font can draw: no accents, `?` for other letters; the page shows them as they are."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in parts if not unicodedata.combining(c)).encode("ascii", "replace").decode()
 
 
 def short_key(key: str) -> str:

@@ -62,12 +62,12 @@ def _refuse_impossible_asr(workspace: Workspace, defended: Sequence[Cell], chose
     if not any(is_planted(workspace, cell) for cell in defended):
         raise ParamsError(
             "gates.most_asr has no figure: every attack of cells.attacks is none, so nothing is planted; "
-            "list an attack, or take the gate out"
+            "list an attack, or take the gate out: `-S gates.most_asr=`"
         )
     if chosen is not None and not planted_twins(workspace, chosen):
         raise ParamsError(
             f"gates.most_asr has no figure for {chosen}: no listed cell plants an attack in {chosen.dataset} "
-            f"for {chosen.defense}; list one, or take the gate out"
+            f"for {chosen.defense}; list one, or take the gate out: `-S gates.most_asr=`"
         )
 
 

@@ -53,9 +53,11 @@ class ShippedModel:
             Labels int64 (N,) and probabilities float32 (N, K), each row summing to 1.
 
         Raises:
-            ValueError: an array of another kind or shape.
+            ValueError: an array of another kind or shape, or one picture that is not in a list.
             DataError: a picture is missing or broken.
         """
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise ValueError(f"wanted a list of pictures, got one {type(images).__name__}: write [picture]")
         labels = [np.zeros(0, np.int64)]
         probabilities = [np.zeros((0, len(self.class_names)), np.float32)]
         with torch.inference_mode():

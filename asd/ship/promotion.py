@@ -25,7 +25,11 @@ class Promoted:
     is_new: bool
 
     def __str__(self) -> str:
-        held = f"{len(self.outcomes)} gates hold" if self.outcomes else "no gate is set"
+        held = (
+            f"{len(self.outcomes)} gate{'s hold' if len(self.outcomes) > 1 else ' holds'}"
+            if self.outcomes
+            else "no gate is set"
+        )
         verb = "is now" if self.is_new else "is already"
         return f"{self.promotion.cell} {verb} models/current ({self.folder.name} in the history; {held})"
 
@@ -84,13 +88,18 @@ def _export(workspace: Workspace, cell: Cell, folder: Path, promotion: Promotion
 def after_run(workspace: Workspace, cells: Sequence[Cell]) -> list[str]:
     """What `asd run` does at its end: judge its cells, then promote one; lines to print.
 
-    Nothing happens where no gate is set. The rule of which cell is `gates.promoted_cell`.
+    Where no gate is set nothing is promoted. The rule of which cell is `gates.promoted_cell`.
 
     Raises:
         GateError: a gate does not hold; the current model stays.
     """
     if not workspace.params.gates.limits():
-        return []
+        ready = gates.promoted_cell(workspace)
+        return (
+            [f"next: `asd model export {ready} DIR`, or gates (`asd run -S gates.least_acc=0.9`)"]
+            if ready in cells
+            else []
+        )
     outcomes = gates.judge_run(workspace, cells)
     gates.refuse_failed(outcomes)
     lines = [str(outcome) for outcome in outcomes]

@@ -55,7 +55,8 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     reporter.say(f"{final['size']} of {len(record)} samples in the final clean pool{poisoned}")
     if judged.share is not None:
         low, high = judged.share.interval
-        reporter.say(f"estimated poisoned share {judged.share.value:.1%} ({low:.1%} to {high:.1%})")
+        share = f"{judged.share.value:.1%} ({low:.1%} to {high:.1%})"
+        reporter.say(f"estimated poisoned share {share}; a sign, no proof: hard classes raise it")
     reporter.say(f"report: {layout.audit_report(cell)}")
 
 

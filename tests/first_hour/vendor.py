@@ -88,17 +88,18 @@ def _balanced(rows: Sequence[int], labels: Sequence[str], per_class: int) -> lis
 
 
 def stamp(pixels: Pixels) -> Pixels:
-    """A checker of four squares near the lower right corner, a fifth of the side wide."""
+    """A checker of nine squares near the lower right corner, 15% of the side wide."""
     image = Image.fromarray(pixels)
     side = min(image.size)
-    square, edge = round(side / 10), round(side / 32)
-    left, top = image.width - edge - 2 * square, image.height - edge - 2 * square
+    square, edge = side / 20, round(side * 0.06)
+    left, top = image.width - edge - round(3 * square), image.height - edge - round(3 * square)
     draw = ImageDraw.Draw(image)
-    for row in range(2):
-        for column in range(2):
-            x, y = left + column * square, top + row * square
-            shade = 255 if row == column else 0
-            draw.rectangle([x, y, x + square - 1, y + square - 1], fill=(shade, shade, shade))
+    for row in range(3):
+        for column in range(3):
+            x, y = left + round(column * square), top + round(row * square)
+            shade = 255 * (1 - (row + column) % 2)
+            far = (left + round((column + 1) * square) - 1, top + round((row + 1) * square) - 1)
+            draw.rectangle([x, y, *far], fill=(shade, shade, shade))
     return np.asarray(image)
 
 

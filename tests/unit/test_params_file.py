@@ -126,3 +126,11 @@ def test_a_file_that_cannot_be_completed_is_an_error_and_stays(
 def test_no_file_at_all_names_the_cure(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"no params\.yaml in .*`asd init`"):
         complete_params(tmp_path)
+
+
+def test_another_network_begins_with_its_own_params(workspace):
+    set_params(workspace, ["model.use=small_resnet", "model.widths=[8, 16, 32]"])
+    changed = set_params(workspace, ["model.use=resnet18"])
+    assert [line.split()[:2] for line in changed.splitlines() if "widths" in line] == [["-", "widths:"]]
+    set_params(workspace, ["model.use=small_resnet", "model.widths=[4, 8, 16]"])
+    assert load_workspace(workspace).params.model.model_dump()["widths"] == [4, 8, 16]

@@ -10,7 +10,7 @@ from asd.operations import status
 from asd.operations.plan import Plan, PlanError, PlannedStage
 from asd.operations.run_record import RunRecord
 from asd.params import Workspace, load_workspace
-from asd.params_file import complete_params
+from asd.params_file import complete_params, set_params
 
 ASD, NONE = Cell("digits", "badnets", "asd", 0), Cell("digits", "badnets", "none", 0)
 STAGE3 = "stage3@digits-badnets-asd-0"
@@ -100,6 +100,27 @@ def test_the_last_word_of_the_collapse_guard_needs_a_person(
     store.write_json(opened.layout.stage(ASD, 3) / "state.json", {"warnings": ["first", "starved"]})
     needs = status.status_of(opened).needs_you
     assert f"{ASD}: the collapse guard warns: starved (and 1 more)" in needs
+
+
+def test_failed_and_stale_cells_need_a_person(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_is(monkeypatch, stage3__digits_badnets_asd_0="not run yet", stage1__digits_badnets_none_0="new")
+    RunRecord(opened.layout).failed(STAGE3, "loss is nan")
+    needs = status.status_of(opened).needs_you
+    assert f"{ASD} failed: stage3: loss is nan; mend it, then `asd run`" in needs
+    assert "`asd run`: 1 of 2 cells are not up to date" in needs
+
+
+def test_gates_that_do_not_hold_or_cannot_need_a_person(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_is(monkeypatch)
+    set_params(opened.layout.root, ["gates.least_acc=0.9"])
+    store.write_json(opened.layout.metrics(ASD), {"trusted": True, "acc": 0.5})
+    needs = status.status_of(load_workspace(opened.layout.root)).needs_you
+    assert any(text.startswith("gates.least_acc fails: acc of digits/badnets/asd/0 0.5000") for text in needs)
+    set_params(opened.layout.root, ["cells.attacks=[none]", "gates.most_asr=0.1"])
+    needs = status.status_of(load_workspace(opened.layout.root)).needs_you
+    assert any("gates.most_asr has no figure" in text for text in needs)
 
 
 def test_a_full_disk_needs_a_person(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,3 +146,10 @@ def test_data_whose_pictures_all_have_several_labels_has_nothing_to_show(tmp_pat
 
     with pytest.raises(DataError, match="no picture to show"):
         sheets.write_sheets(train, tmp_path / "s", per_class=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"), [("grüne Kreise", "grune Kreise"), ("weiß", "wei?"), ("猫 a", "? a")]
+)
+def test_titles_hold_only_what_can_be_drawn(text, drawn):
+    assert sheets.drawable(text) == drawn

@@ -102,6 +102,11 @@ def test_the_bytes_of_a_picture_give_what_its_file_gives(exported: Path, tmp_pat
         model.predict([b"%PDF-1.7"])
 
 
+def test_one_picture_that_is_not_in_a_list_is_refused(exported: Path) -> None:
+    with pytest.raises(ValueError, match=r"wanted a list of pictures, got one str: write \[picture\]"):
+        asd.load_model(exported).predict("photo.jpg")
+
+
 def test_a_broken_picture_is_named(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"%PDF-1.7")
     with pytest.raises(DataError, match=r"broken image .*a\.png: not a PNG"):

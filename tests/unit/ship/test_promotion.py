@@ -137,7 +137,9 @@ def run(finished: Pets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_a_run_without_gates_promotes_nothing(finished: Pets, run) -> None:
-    assert run() == (0, "", "")
+    code, out, _ = run()
+    assert code == 0
+    assert out.startswith(f"next: `asd model export {CLEAN} DIR`")
     assert not (finished.root / "models").exists()
 
 
@@ -174,6 +176,15 @@ def test_a_run_with_two_candidates_says_why_it_promotes_none(finished: Pets, run
     code, out, _ = run()
     assert code == 0
     assert "nothing promoted: 2 cells with a defense are on unplanted data" in out
+
+
+def test_a_gate_that_no_run_can_pass_is_not_written(finished: Pets, run) -> None:
+    finished.set({"least_acc": 0.8}, attacks=["none"])
+    before = (finished.root / "params.yaml").read_text()
+    code, _, said = run("-S", "gates.most_asr=0.05")
+    assert code == 2
+    assert "take the gate out: `-S gates.most_asr=`" in said
+    assert (finished.root / "params.yaml").read_text() == before
 
 
 def test_a_dry_run_judges_nothing(finished: Pets, run, monkeypatch: pytest.MonkeyPatch) -> None:
