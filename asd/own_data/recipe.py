@@ -153,6 +153,10 @@ def _notes(survey: Survey, facts: Facts) -> tuple[str, ...]:
     alpha = [mode for mode in ("RGBA", "LA", "PA") if mode in survey.modes]
     if alpha:
         notes.append(f"transparency of {', '.join(alpha)} pictures is dropped; the colours below it are used")
+    notes.append(
+        "pictures are not mirrored; where left and right are alike (no text, no signs) mirroring makes the "
+        "defense much stronger: `asd run -S training.augment.flip=true`"
+    )
     if survey.duplicates.copies:
         notes.append("duplicates stay in the data; nothing is dropped without your word")
     return tuple(notes)

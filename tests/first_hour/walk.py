@@ -29,6 +29,7 @@ class Setting:
     target: str
     share: float = 0.05
     seeds: int = 10
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def setting(name: str, per_class: int = 10**9, classes: int | None = None) -> Se
         return Setting(name, vendor.digits(False, per_class), vendor.digits(True, per_class), "digit_3")
     train = vendor.from_parquet(name, classes, test=False, per_class=per_class)
     test = vendor.from_parquet(name, classes, test=True, per_class=200)
-    return Setting(name, train, test, "cat" if name == "cifar10" else "sign_03")
+    if name == "cifar10":
+        return Setting(name, train, test, "cat", mirrored=True)
+    return Setting(name, train, test, "sign_03")
 
 
 def walk(shell: Shell, given: Setting, form: str, python: Path | None = None) -> Outcome:
@@ -57,7 +60,7 @@ def walk(shell: Shell, given: Setting, form: str, python: Path | None = None) ->
     files = deliver(shell, given, form)
     begin(shell)
     choose_seeds(shell, given, files, form)
-    train(shell)
+    train(shell, given)
     trusted = export_data(shell, files, form)
     python = python or make_service(shell)
     served, predicted, refused = serve(shell, python, given)
@@ -110,10 +113,14 @@ def _clean_numbers(workspace: Path, poisoned: dict[str, bool], wanted: int) -> d
     return chosen
 
 
-def train(shell: Shell) -> None:
+def train(shell: Shell, given: Setting) -> None:
     shell.say("## Train")
     shell.run("asd run --dry-run", inside="mine")
-    shell.run("asd run", inside="mine")
+    if given.mirrored:
+        shell.say("Left and right are alike in these pictures, so `asd init`'s note is followed:")
+        shell.run("asd run -S training.augment.flip=true", inside="mine")
+    else:
+        shell.run("asd run", inside="mine")
     shell.run("asd status", inside="mine")
 
 
