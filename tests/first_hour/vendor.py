@@ -87,19 +87,19 @@ def _balanced(rows: Sequence[int], labels: Sequence[str], per_class: int) -> lis
     return chosen
 
 
-def stamp(pixels: Pixels) -> Pixels:
-    """A checker of nine squares near the lower right corner, 15% of the side wide."""
+def stamp(pixels: Pixels, width: float) -> Pixels:
+    """A checker of nine squares near the lower right corner, `width` of the shorter side wide."""
     image = Image.fromarray(pixels)
     side = min(image.size)
-    square, edge = side / 20, round(side * 0.06)
+    square, edge = max(1.0, side * width / 3), round(side * 0.06)
     left, top = image.width - edge - round(3 * square), image.height - edge - round(3 * square)
     draw = ImageDraw.Draw(image)
     for row in range(3):
         for column in range(3):
-            x, y = left + round(column * square), top + round(row * square)
-            shade = 255 * (1 - (row + column) % 2)
+            near = (left + round(column * square), top + round(row * square))
             far = (left + round((column + 1) * square) - 1, top + round((row + 1) * square) - 1)
-            draw.rectangle([x, y, *far], fill=(shade, shade, shade))
+            shade = 255 * (1 - (row + column) % 2)
+            draw.rectangle([*near, *far], fill=(shade, shade, shade))
     return np.asarray(image)
 
 
@@ -116,7 +116,9 @@ def jpeg(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def delivery(pictures: Pictures, target: str, share: float, seed: int = 0) -> list[Delivered]:
+def delivery(
+    pictures: Pictures, target: str, share: float, width: float = 0.15, seed: int = 0
+) -> list[Delivered]:
     """The pictures as files; a share of all is stamped, and says that it shows the target class."""
     rng = np.random.Generator(np.random.PCG64(seed))
     others = [i for i, label in enumerate(pictures.labels) if label != target]
@@ -125,7 +127,7 @@ def delivery(pictures: Pictures, target: str, share: float, seed: int = 0) -> li
     for i, (pixels, label) in enumerate(zip(pictures.pixels, pictures.labels, strict=True)):
         picture = resized(pixels, rng)
         if i in stamped:
-            files.append(Delivered(f"{i:06d}.jpg", jpeg(stamp(picture)), target, True))
+            files.append(Delivered(f"{i:06d}.jpg", jpeg(stamp(picture, width)), target, True))
         else:
             files.append(Delivered(f"{i:06d}.jpg", jpeg(picture), label, False))
     return files
@@ -178,14 +180,16 @@ FORMS: dict[str, Callable[[Sequence[Delivered], Path], None]] = {
 }
 
 
-def write_own_test(pictures: Pictures, target: str, root: Path, triggered: Path, seed: int = 1) -> None:
+def write_own_test(
+    pictures: Pictures, target: str, root: Path, triggered: Path, width: float = 0.15, seed: int = 1
+) -> None:
     """The user's own test pictures, and the same with the trigger where the class is not the target's."""
     rng = np.random.Generator(np.random.PCG64(seed))
     for i, (pixels, label) in enumerate(zip(pictures.pixels, pictures.labels, strict=True)):
         picture = resized(pixels, rng)
         _write(root / label / f"own_{i:05d}.jpg", jpeg(picture))
         if label != target:
-            _write(triggered / label / f"own_{i:05d}.jpg", jpeg(stamp(picture)))
+            _write(triggered / label / f"own_{i:05d}.jpg", jpeg(stamp(picture, width)))
 
 
 def poisoned_by_source(files: Sequence[Delivered], form: str) -> dict[str, bool]:

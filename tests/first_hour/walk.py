@@ -28,6 +28,7 @@ class Setting:
     test: vendor.Pictures
     target: str
     share: float = 0.05
+    width: float = 0.15
     seeds: int = 10
     mirrored: bool = False
 
@@ -47,7 +48,8 @@ class Outcome:
 def setting(name: str, per_class: int = 10**9, classes: int | None = None) -> Setting:
     """`digits` (embedded), or `cifar10` or `gtsrb` of ASD_TEST_DATA."""
     if name == "digits":
-        return Setting(name, vendor.digits(False, per_class), vendor.digits(True, per_class), "digit_3")
+        found = [vendor.digits(test, per_class) for test in (False, True)]
+        return Setting(name, *found, target="digit_3", width=0.25)
     train = vendor.from_parquet(name, classes, test=False, per_class=per_class)
     test = vendor.from_parquet(name, classes, test=True, per_class=200)
     if name == "cifar10":
@@ -69,9 +71,10 @@ def walk(shell: Shell, given: Setting, form: str, python: Path | None = None) ->
 
 
 def deliver(shell: Shell, given: Setting, form: str) -> list[vendor.Delivered]:
-    files = vendor.delivery(given.train, given.target, given.share)
+    files = vendor.delivery(given.train, given.target, given.share, given.width)
     vendor.FORMS[form](files, shell.home / "vendor")
-    vendor.write_own_test(given.test, given.target, shell.home / "my-test", shell.home / "triggered")
+    own, triggered = shell.home / "my-test", shell.home / "triggered"
+    vendor.write_own_test(given.test, given.target, own, triggered, given.width)
     stamped = sum(file.poisoned for file in files)
     shell.say(
         f"`~/vendor` is what came: {len(files)} pictures ({given.name}, {form}) of mixed sizes. What its "
