@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.errors import ParamsError
-from asd.new_workspace import NewWorkspace, create_with, refuse_another
+from asd.new_workspace import NewWorkspace, another, create_with, refuse_another
 from asd.own_data.facts import look_at_machine
 from asd.own_data.forms import find_form
 from asd.own_data.recipe import Recipe, make_recipe
@@ -68,4 +68,4 @@ def _refuse_early(root: Path, data: Path) -> None:
         )
     params = root / "params.yaml"
     if params.exists() and not params.read_text(errors="replace").startswith(FIRST_LINE):
-        raise ParamsError(f"{root} has another params.yaml already; give an empty or a new folder")
+        raise another(root, params)
