@@ -60,12 +60,12 @@ def create_around(
 
 def _refuse_early(root: Path, data: Path) -> None:
     """What would be refused after the survey too, but without the wait."""
-    refuse_another(root)
     place = data if data.is_dir() else data.parent
     if root == place or (root.is_relative_to(place) and data.is_dir()):
         raise ParamsError(
             f"{root} lies in the data folder {place}, which must not change; give a folder outside it"
         )
+    refuse_another(root)
     params = root / "params.yaml"
     if params.exists() and not params.read_text(errors="replace").startswith(FIRST_LINE):
         raise another(root, params)
