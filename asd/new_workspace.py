@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def create_with(
         before_params: writes what must be there before `params.yaml` is.
 
     Raises:
-        ParamsError: the folder has other params or another pipeline.
+        ParamsError: the folder has other params, another pipeline, or files that no git keeps.
         DiskError: the folder may not be written to.
     """
     root = folder.resolve()
@@ -90,10 +91,10 @@ def create_with(
 
 
 def refuse_another(root: Path, params_text: str | None = None) -> None:
-    """Refuse a folder with another pipeline or other params; None: whatever params.
+    """Refuse a folder with another pipeline, other params or somebody's files; None: whatever params.
 
     Raises:
-        ParamsError: says which file is in the way.
+        ParamsError: says what is in the way.
     """
     if root.exists() and not root.is_dir():
         raise ParamsError(f"{root} is a file; give a folder")
@@ -101,7 +102,31 @@ def refuse_another(root: Path, params_text: str | None = None) -> None:
     wanted = {layout.pipeline: (TEMPLATE / "pipeline.yaml").read_text(), layout.params: params_text}
     for file, text in wanted.items():
         if text is not None and file.exists() and file.read_bytes() != text.encode():
-            raise ParamsError(f"{root} has another {file.name} already; give an empty or a new folder")
+            raise another(root, file)
+    if not layout.pipeline.exists():  # the first file of all: where it is, an init was cut short
+        _refuse_full(root)
+
+
+def another(root: Path, file: Path) -> ParamsError:
+    """The error for a `file` at `root` that differs from the one that would be written."""
+    layout = Layout(root)
+    if not (layout.params.exists() and layout.pipeline.exists()):
+        return ParamsError(f"{root} has another {file.name} already; give an empty or a new folder")
+    return ParamsError(
+        f"{root} is a workspace already, with another {file.name}: `cd {shlex.quote(str(root))}` and "
+        "`asd run` go on with it; for another workspace give a new folder"
+    )
+
+
+def _refuse_full(root: Path) -> None:
+    """Refuse a folder with files in it that no git repository keeps; hidden names do not count."""
+    names = sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) if root.exists() else []
+    if names and not _in_git(root):
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise ParamsError(
+            f"{root} is neither empty nor in a git repository nor a workspace (it holds {names[0]}{more}); "
+            f"give a new folder, such as {root / 'asd'}"
+        )
 
 
 def _place(text: str, target: Path) -> bool:

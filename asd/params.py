@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from asd.errors import ParamsError, nearest
 from asd.gate_params import GateParams
@@ -37,6 +37,15 @@ class CellParams(Params):
     attacks: tuple[Name, ...] = Field(min_length=1)
     defenses: tuple[Name, ...] = Field(min_length=1)
     trials: tuple[int, ...] = Field((0,), min_length=1)
+
+    @field_validator("datasets", "attacks", "defenses", "trials")
+    @classmethod
+    def _each_once(cls, names: tuple[Name | int, ...]) -> tuple[Name | int, ...]:
+        """A name that comes twice would make two stages of one name."""
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"{name} twice; list it once")
+        return names
 
 
 class SeedParams(Params):

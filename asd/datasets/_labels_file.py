@@ -22,6 +22,7 @@ PATH_COLUMNS = (
     "img",
 )
 LABEL_COLUMNS = ("label", "class", "class_name", "classname", "category", "target")
+_SHOWN = 4  # names of a kind that a message lists
 _DELIMITERS = ",;\t"
 
 
@@ -37,13 +38,33 @@ class Row:
 
 def columns_of(file: Path) -> tuple[str, str] | None:
     """Names of the path and the label column, if the first line has them."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            header: list[str] = next(_reader(stream), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return None
+    header = _header(file) or []
     found = _find(header, PATH_COLUMNS), _find(header, LABEL_COLUMNS)
     return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def columns_lacking(file: Path) -> str | None:
+    """What the first line lacks for a labels file, in words; None if nothing or unreadable."""
+    header = _header(file)
+    if header is None:
+        return None
+    lacks = [
+        f"no {what} ({', '.join(names[:_SHOWN])}...)"
+        for what, names in (("path", PATH_COLUMNS), ("label", LABEL_COLUMNS))
+        if _find(header, names) is None
+    ]
+    more = "..." if len(header) > 2 * _SHOWN else ""
+    there = ", ".join(header[: 2 * _SHOWN]) + more or "nothing"
+    return f"its first line ({there}) names {' and '.join(lacks)}" if lacks else None
+
+
+def _header(file: Path) -> list[str] | None:
+    """The cells of the first line; None where the file is no CSV in UTF-8."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return [name.strip() for name in next(_reader(stream), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
 
 
 def read_labels(file: Path, path_column: str | None, label_column: str | None) -> list[Row]:
@@ -84,7 +105,9 @@ def _column(file: Path, header: list[str], param: str, wanted: str | None, names
     name = wanted if wanted is not None else _find(header, names)
     if name is None or name not in header:
         asked = repr(wanted) if wanted is not None else " or ".join(names)
-        hint = nearest(wanted, header) if wanted is not None else f"; set {param}"
+        hint = (
+            nearest(wanted, header) if wanted is not None else f"; rename it, or set {param} in params.yaml"
+        )
         raise DataError(
             f"{file}: no column {asked} (its first line has: {', '.join(header) or 'nothing'}){hint}"
         )

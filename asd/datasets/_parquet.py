@@ -158,7 +158,11 @@ def _column(schema: pa.Schema, file: Path, param: str, names: list[str]) -> str:
     for name in names:
         if name in schema.names:
             return name
-    raise DataError(f"{file}: no column {' or '.join(names)} (there are: {schema.names}); set {param}")
+    there = ", ".join(schema.names) or "none"
+    raise DataError(
+        f"{file}: no column {' or '.join(names)} (there are: {there}); rename it, or set {param} in "
+        "params.yaml"
+    )
 
 
 @contextlib.contextmanager

@@ -157,7 +157,10 @@ def _label(entry: _Entry) -> str:
         )
         if text:
             return text
-    raise DataError(f"{entry.where} has no label: wanted KEY.cls, or KEY.json with {', '.join(_LABELS)}")
+    raise DataError(
+        f"{entry.where} has no label: wanted KEY.cls, or KEY.json with {', '.join(_LABELS)}; if these are "
+        "class folders in a tar, unpack it"
+    )
 
 
 def _text(data: bytes, where: str) -> str:

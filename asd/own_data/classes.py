@@ -50,9 +50,9 @@ def check_counts(class_names: Sequence[str], counts: Sequence[int], of_what: str
     few = [(name, n) for name, n in zip(class_names, counts, strict=True) if n < LEAST_A_CLASS]
     if not few:
         return
-    shown = ", ".join(f"{name!r} {n}" for name, n in few[:5])
-    more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
+    shown = ", ".join(f"{name!r} has {n}" for name, n in few[:5])
+    more = f" and {len(few) - 5} more classes have too few" if len(few) > 5 else ""
     raise DataError(
-        f"too few {of_what} of class {shown}{more}; wanted at least {LEAST_A_CLASS} each: "
+        f"too few {of_what}: class {shown}{more}; wanted at least {LEAST_A_CLASS} each: "
         "add pictures, or take the class out"
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from asd.datasets import webdataset
-from asd.datasets._labels_file import columns_of
+from asd.datasets._labels_file import columns_lacking, columns_of
 from asd.datasets._parquet import split_files
 from asd.errors import DataError, ParamsError
 from asd.sources import source_files
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-_ARCHIVES = (".zip", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar", ".zst")
+_ARCHIVES = (".zip", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar", ".zst")
 _TRAIN = ("train", "training")
 _OTHER_PARTS = ("test", "testing", "val", "valid", "validation", "dev", "eval")
 
@@ -66,12 +66,39 @@ def find_form(data: Path, labels: Path | None = None) -> Form:
     found = _tables(data, files, pictures)
     if found is not None:
         return found
+    unfit = _unfit_tables(data)
     if pictures is None:
-        raise DataError(
-            f"{data} holds {len(files)} files but no picture (such as {files[0].relative_to(data)}); "
-            f"wanted {', '.join(_PICTURES)} in class folders, Parquet, WebDataset tars or a CSV"
-        )
-    return _class_folders(data, files)
+        raise DataError(_no_picture(data, files) + _rename(unfit))
+    try:
+        form = _class_folders(data, files)
+    except DataError as error:
+        raise DataError(f"{error}{_rename(unfit)}") from error
+    return replace(form, notes=(*form.notes, *(f"{words}, so it is not used" for words in unfit)))
+
+
+def _unfit_tables(data: Path) -> list[str]:
+    """What each CSV of a folder lacks to be its labels file, in words."""
+    found = []
+    for file in sorted(data.glob("*.csv")):
+        if not file.name.startswith("."):
+            lacks = columns_lacking(file) or "it cannot be read as CSV in UTF-8"
+            found.append(f"{file.name} is no labels file: {lacks}")
+    return found
+
+
+def _rename(unfit: list[str]) -> str:
+    return f"; {unfit[0]}; if it should be one, rename its columns" if unfit else ""
+
+
+def _no_picture(data: Path, files: list[Path]) -> str:
+    count = f"{len(files)} file{'s' if len(files) > 1 else ''}"
+    packed = next((file for file in files if file.suffix.lower() in _ARCHIVES), None)
+    if packed is not None:
+        return f"{data} holds {count} but no picture: unpack {packed.relative_to(data)}, and give the folder"
+    return (
+        f"{data} holds {count} but no picture (such as {files[0].relative_to(data)}); "
+        f"wanted {', '.join(_PICTURES)} in class folders, Parquet, WebDataset tars or a CSV"
+    )
 
 
 def _of_file(data: Path) -> Form:
@@ -96,6 +123,9 @@ def _labelled(data: Path, labels: Path) -> Form:
             f"the labels file {labels} lies outside {data}; copy it into that folder, so that both are "
             "one source, and run again"
         )
+    lacks = columns_lacking(labels)
+    if lacks is not None:
+        raise DataError(f"{labels} is no labels file: {lacks}; rename its columns")
     name = labels.resolve().relative_to(data.resolve()).as_posix()
     if any(part.startswith(".") for part in name.split("/")):
         raise ParamsError(f"the labels file {name} is hidden; names that start with a dot do not count")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.errors import ParamsError
-from asd.new_workspace import NewWorkspace, create_with, refuse_another
+from asd.new_workspace import NewWorkspace, another, create_with, refuse_another
 from asd.own_data.facts import look_at_machine
 from asd.own_data.forms import find_form
 from asd.own_data.recipe import Recipe, make_recipe
@@ -60,12 +60,12 @@ def create_around(
 
 def _refuse_early(root: Path, data: Path) -> None:
     """What would be refused after the survey too, but without the wait."""
-    refuse_another(root)
     place = data if data.is_dir() else data.parent
     if root == place or (root.is_relative_to(place) and data.is_dir()):
         raise ParamsError(
             f"{root} lies in the data folder {place}, which must not change; give a folder outside it"
         )
+    refuse_another(root)
     params = root / "params.yaml"
     if params.exists() and not params.read_text(errors="replace").startswith(FIRST_LINE):
-        raise ParamsError(f"{root} has another params.yaml already; give an empty or a new folder")
+        raise another(root, params)

@@ -98,6 +98,25 @@ def check_outside(outside: SampleIndex, train: SampleIndex) -> None:
         first[content] = source
 
 
+def check_not_tested_on(outside: SampleIndex, test: SampleIndex, place: Path) -> None:
+    """Refuse seed images of the test split: what was trained on measures nothing.
+
+    Args:
+        place: where the seed images lie.
+
+    Raises:
+        DataError: names the first such image and how many there are.
+    """
+    seen = dict(zip(test.content, test.sources, strict=True))
+    both = [(s, seen[c]) for s, c in zip(outside.sources, outside.content, strict=True) if c in seen]
+    if both:
+        raise DataError(
+            f"{len(both)} of {len(outside)} seed images are in the test split too, such as {both[0][0]} "
+            f"({both[0][1]} there), and would be trained on; take them out of the seed images, then "
+            f"`asd source set seeds {place}`"
+        )
+
+
 def read_keys_file(path: Path) -> list[str]:
     """Keys of a text file, one a line; blank lines and what follows a `#` do not count.
 

@@ -40,7 +40,8 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     like = read_manifest(base)
     if use == "oracle" and not like.trusted:
         raise ParamsError(NOT_TRUSTED.format(dataset=item.dataset))
-    inputs = (base, overlay, truth) if use == "oracle" else (base, overlay)
+    test = layout.fetched(item.dataset, "test")
+    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,)}[use])
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
         unchanged(*inputs),
@@ -51,7 +52,10 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         elif use == "keys":
             seeds = _keys(workspace, item, index, reporter)
         else:
-            seeds = _folder(layout, index, like, folder / seed_set.EXTRA, random_seed, trial)
+            outside, place = _outside(layout, like, folder / seed_set.EXTRA)
+            drawing.check_outside(outside, index)
+            drawing.check_not_tested_on(outside, read_index(test), place)
+            seeds = drawing.from_outside(outside, random_seed, trial)
         seeds.check_classes(like.class_names)
         seed_set.write_seed_set(folder, seeds, like.class_names)
     reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
@@ -82,9 +86,8 @@ def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Re
     return ranking.ranked(left, index, workspace.params.random_seed, item.trial_number, f"seeds/{keys_file}")
 
 
-def _folder(
-    layout: Layout, index: SampleIndex, like: Manifest, extra: Path, random_seed: int, trial: int
-) -> SeedSet:
+def _outside(layout: Layout, like: Manifest, extra: Path) -> tuple[SampleIndex, Path]:
+    """Write the seed images from outside as shards; their index, and where they lie."""
     place = check_source(layout, SEEDS)
     if not isinstance(place, Path):
         raise ParamsError(
@@ -101,6 +104,4 @@ def _folder(
         image_shape=like.image_shape,
         trusted=True,
     )
-    outside = read_index(extra)
-    drawing.check_outside(outside, index)
-    return drawing.from_outside(outside, random_seed, trial)
+    return read_index(extra), place

@@ -105,6 +105,10 @@ def test_fetch_and_seed_depend_on_what_people_wrote() -> None:
     assert {str(LAYOUT.seeds_by_people), str(LAYOUT.source("seeds"))} <= set(listed("seed", "deps"))
 
 
+def test_seed_depends_on_the_test_split_which_seed_images_must_not_hold() -> None:
+    assert {str(LAYOUT.fetched("d", split)) for split in ("train", "test")} <= set(listed("seed", "deps"))
+
+
 def test_only_seed_evaluate_and_audit_read_the_truth() -> None:
     readers = [step for step in STEPS if any("truth" in dep for dep in listed(step, "deps"))]
     assert readers == ["seed", "evaluate", "audit"]

@@ -279,7 +279,7 @@ def test_bad_labels_are_named(tmp_path: Path, labels: list[Any], message: str) -
 
 def test_missing_columns_say_which_param_to_set(tmp_path: Path) -> None:
     _write(tmp_path / "train.parquet", [0, 1], image="photo")
-    with pytest.raises(DataError, match=r"no column img or image .*set image_column"):
+    with pytest.raises(DataError, match=r"there are: photo, label\); rename it, or set image_column"):
         _load(parquet, tmp_path, "train")
     assert len(_load(parquet, tmp_path, "train", image_column="photo")) == 2
 

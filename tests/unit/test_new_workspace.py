@@ -120,12 +120,35 @@ def test_a_folder_with_other_files_of_ours_is_refused_untouched(tmp_path: Path, 
 def test_another_file_and_the_lines_of_a_gitignore_stay(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("mine\n/data/")
     (tmp_path / "README.md").write_text("my project")
+    git(tmp_path, "init", "-q")
     create(tmp_path, "digits")
     lines = (tmp_path / ".gitignore").read_text().splitlines()
     assert lines[:2] == ["mine", "/data/"]
     assert ".asd/" in lines
     assert len(lines) == len(set(lines))
     assert (tmp_path / "README.md").read_text() == "my project"
+
+
+def test_a_folder_with_files_outside_git_is_refused_untouched(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).touch()
+    message = rf"\(it holds a\.txt and 2 more\); give a new folder, such as {tmp_path}/asd$"
+    with pytest.raises(ParamsError, match=message):
+        create(tmp_path, "digits")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_hidden_names_do_not_fill_a_folder(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    assert create(tmp_path, "digits").root == tmp_path
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
+def test_a_workspace_that_somebody_changed_says_where_to_go_on(tmp_path: Path, name: str) -> None:
+    root = create(tmp_path / "w", "digits").root
+    (root / name).write_text((root / name).read_text() + "# mine\n")
+    with pytest.raises(ParamsError, match=rf"is a workspace already, with another {name}: `cd {root}` and"):
+        create(root, "digits")
 
 
 def test_an_unknown_preset_names_the_nearest(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_columns_delimiters_and_line_ends_of_many_kinds_are_read(tmp_path: Path,
 def test_other_columns_are_named_by_params(tmp_path: Path) -> None:
     source = one_file(tmp_path, "photo,kind\na.png,x\nb.png,y\n")
     with pytest.raises(
-        DataError, match=r"no column path or image .*its first line has: photo, kind.*set path_column"
+        DataError,
+        match=r"no column path or image .*its first line has: photo, kind.*rename it, or set path_column",
     ):
         opened(source, held_out=0.1)
     loaded = opened(source, held_out=1e-9, path_column="photo", label_column="kind")

@@ -185,7 +185,8 @@ def test_params_that_somebody_changed_are_not_overwritten(
     params.write_text(params.read_text() + "# mine\n")
     capsys.readouterr()
     assert main(["init", str(tmp_path / "w"), "--data", str(data)]) == 2
-    assert "has another params.yaml already" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/w is a workspace already, with another params.yaml: `cd {tmp_path}/w`" in error
     assert params.read_text().endswith("# mine\n")
 
 
@@ -196,8 +197,20 @@ def test_a_workspace_of_a_preset_is_refused_before_a_picture_is_read(
     capsys.readouterr()
     assert main(["init", str(tmp_path / "w"), "--data", str(folders(tmp_path / "data"))]) == 2
     error = capsys.readouterr().err
-    assert "has another params.yaml already" in error
+    assert "is a workspace already, with another params.yaml" in error
     assert "pictures" not in error
+
+
+def test_a_folder_with_somebodys_files_is_refused_before_a_picture_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "thesis.tex").touch()
+    assert main(["init", str(tmp_path / "w"), "--data", str(folders(tmp_path / "data"))]) == 2
+    error = capsys.readouterr().err
+    assert "is neither empty nor in a git repository nor a workspace (it holds thesis.tex)" in error
+    assert "pictures" not in error
+    assert [path.name for path in (tmp_path / "w").iterdir()] == ["thesis.tex"]
 
 
 def test_every_data_set_for_anybodys_pictures_can_be_surveyed() -> None:

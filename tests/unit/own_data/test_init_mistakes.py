@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from asd.cli import main
-from tests.unit.own_data.pictures import class_folders, encoded, labelled, parquet, write
+from tests.unit.own_data.pictures import class_folders, encoded, labelled, parquet, tar, write
 
 
 def folders(root: Path) -> Path:
@@ -141,26 +142,90 @@ def preset_too(root: Path) -> list[str]:
     return [str(folders(root)), "--preset", "digits"]
 
 
+def foreign_columns(root: Path) -> Path:
+    write(root / "meta.csv", b"picture_path,kind\n1.png,cat\n")
+    return root
+
+
+def columns_beside_pictures(root: Path) -> list[str]:
+    flat(root)
+    return [str(foreign_columns(root))]
+
+
+def columns_beside_one_folder(root: Path) -> list[str]:
+    write(root / "images" / "1.png", encoded(1))
+    return [str(foreign_columns(root))]
+
+
+def columns_alone(root: Path) -> list[str]:
+    return [str(foreign_columns(root))]
+
+
+def columns_of_the_file_given(root: Path) -> list[str]:
+    flat(root)
+    return [str(foreign_columns(root) / "meta.csv")]
+
+
+def columns_of_parquet(root: Path) -> list[str]:
+    file = parquet(root / "all.parquet", ["cat", "dog"] * 30)
+    pq.write_table(pq.read_table(file).rename_columns(["photo", "label"]), file)
+    return [str(file)]
+
+
+def a_packed_folder(root: Path) -> list[str]:
+    write(root / "pets.tar.gz", b"\x1f\x8b")
+    return [str(root / "pets.tar.gz")]
+
+
+def a_folder_of_packed(root: Path) -> list[str]:
+    write(root / "pets.tgz", b"\x1f\x8b")
+    return [str(root)]
+
+
+def folders_in_a_tar(root: Path) -> list[str]:
+    return [str(tar(root / "pets.tar", [("pets/cat/1.png", encoded(1)), ("pets/dog/2.png", encoded(2))]))]
+
+
 def size_of_nothing(root: Path) -> list[str]:
     return [str(folders(root)), "--image-size", "4"]
 
 
+LACKS = (
+    r"its first line \(picture_path, kind\) names no path \(path, image, file, filename\.\.\.\) and no label "
+    r"\(label, class, class_name, classname\.\.\.\)"
+)
 MISTAKES: list[tuple[Callable[[Path], list[str]], int, str]] = [
     (nowhere, 2, "--data: .* does not exist"),
     (empty, 3, "is an empty folder; wanted class folders"),
-    (documents, 3, r"holds 1 files but no picture \(such as a/thesis.pdf\)"),
+    (documents, 3, r"holds 1 file but no picture \(such as a/thesis.pdf\)"),
     (flat, 3, "no class folders and no CSV of path and label; put the pictures of each class in a folder"),
     (a_picture, 3, "is a file, but neither .parquet, .tar nor .csv; give the folder"),
     (a_zip, 3, "unpack it and give the folder"),
+    (a_packed_folder, 3, "pets.tar.gz is a file, .*; unpack it and give the folder"),
+    (a_folder_of_packed, 3, "holds 1 file but no picture: unpack pets.tgz, and give the folder"),
+    (folders_in_a_tar, 3, "pets.tar/pets/cat/1 has no label: .*class folders in a tar, unpack it"),
+    (
+        columns_beside_pictures,
+        3,
+        f"no class folders .*; meta.csv is no labels file: {LACKS}; if .*, rename its",
+    ),
+    (columns_beside_one_folder, 3, f"one class folder only, 'images'.*; meta.csv is no labels file: {LACKS}"),
+    (columns_alone, 3, f"holds 1 file but no picture .*; meta.csv is no labels file: {LACKS}"),
+    (columns_of_the_file_given, 3, f"/meta.csv is no labels file: {LACKS}; rename its columns$"),
+    (
+        columns_of_parquet,
+        3,
+        r"all.parquet: no column img or image \(there are: photo, label\); rename it, or",
+    ),
     (one_class, 3, "one class folder only, 'cat'; a classifier needs two or more"),
     (one_level_too_high, 3, "one class folder only, 'images'.*did you mean --data .*/images"),
     (differ_in_case, 3, "classes 'Cat' and 'cat' differ only in case"),
     (empty_class, 3, "class folder .*bird is empty"),
-    (three_images, 3, "too few pictures of class 'dog' 3; wanted at least 5 each"),
+    (three_images, 3, "too few pictures: class 'dog' has 3; wanted at least 5 each"),
     (
         too_few_after_the_test_part,
         3,
-        r"too few training images \(after the test part\) of class 'dog' [0-4];",
+        r"too few training images \(after the test part\): class 'dog' has [0-4];",
     ),
     (few_in_all, 3, r"\d\d training images; wanted at least 50"),
     (tiny, 3, "the pictures are 1x1 .*wanted at least 8x8"),
@@ -171,7 +236,7 @@ MISTAKES: list[tuple[Callable[[Path], list[str]], int, str]] = [
     (labels_elsewhere, 2, "labels.csv lies outside .*copy it into that folder"),
     (several_labels, 2, "several labels files: labels.csv, more.csv; say which: --labels FILE"),
     (unnamed_parquet, 3, "2 Parquet files, but none is named train.parquet"),
-    (labels_from_one, 3, "too few pictures of class '0' 0"),
+    (labels_from_one, 3, "too few pictures: class '0' has 0"),
     (linked_folder, 3, "lynx is a link to a folder"),
     (preset_too, 2, "--preset and --data exclude each other"),
     (size_of_nothing, 2, "--image-size must be 8 to 1024, got 4"),

@@ -36,6 +36,15 @@ def test_pictures_are_counted_by_class_as_they_would_be_fetched(pets: Path) -> N
         assert list(counts) == by_hand
 
 
+def test_a_table_beside_class_folders_is_named_with_why_it_is_not_used(pets: Path) -> None:
+    write(pets / "meta.csv", b"picture_path,label\ncat/0000.png,cat\n")
+    (note,) = look(pets).form.notes
+    assert note == (
+        "meta.csv is no labels file: its first line (picture_path, label) names no path (path, image, file, "
+        "filename...), so it is not used"
+    )
+
+
 def test_sizes_are_least_median_and_most(pets: Path) -> None:
     for i, (wide, high) in enumerate([(4, 40), (100, 50), (30, 90)]):
         stream = io.BytesIO()

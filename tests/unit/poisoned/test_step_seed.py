@@ -6,7 +6,7 @@ from PIL import Image
 
 from asd.errors import DataError, ParamsError
 from asd.seeds.seed_set import read_seed_set
-from asd.shards.read import open_view
+from asd.shards.read import iter_samples, open_view
 from asd.sources import set_source
 from asd.steps import seed
 from asd.truth import read_truth
@@ -102,6 +102,21 @@ def test_a_seed_image_that_is_in_the_training_set_is_refused(pets, tmp_path):
     set_source(workspace.layout, "seeds", tmp_path / "outside")
 
     with pytest.raises(DataError, match=r"dog/twin\.png \(it is train_0005 there\)"):
+        pets.run(seed, workspace, pets.trial)
+
+    assert not workspace.layout.seed_set("pets", "badnets", 0).exists()
+
+
+def test_a_seed_image_that_is_in_the_test_split_is_refused(pets, tmp_path):
+    workspace = pets.planted(tmp_path / "w", seeds={"use": "folder"})
+    write_seed_images(pets, tmp_path / "outside")
+    tested = next(s for s in iter_samples(workspace.layout.fetched("pets", "test")) if s.key == "test_0005")
+    twin = Image.fromarray(np.ascontiguousarray(tested.image.transpose(1, 2, 0)))
+    twin.save(tmp_path / "outside" / "owl" / "twin.png")
+    set_source(workspace.layout, "seeds", tmp_path / "outside")
+
+    named = r"^1 of 9 seed images are in the test split too, such as owl/twin\.png \(test\.bin#5 there\)"
+    with pytest.raises(DataError, match=rf"{named}.*`asd source set seeds {tmp_path}/outside`"):
         pets.run(seed, workspace, pets.trial)
 
     assert not workspace.layout.seed_set("pets", "badnets", 0).exists()
