@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 def show(workspace: Workspace, cells: Sequence[Cell], jobs: int, *, as_json: bool, verbose: bool) -> None:
     """Print the plan at once, then measure and print the estimate; as JSON all in one."""
     from asd.operations.forecast import forecast
+    from asd.operations.missing import missing_seeds, unknown_sizes
     from asd.operations.plan import ask_plan
     from asd.operations.space import needs
 
     plan = ask_plan(workspace.layout.root, cells, verbose=verbose)
+    unknown, seedless = unknown_sizes(workspace, plan.stale), missing_seeds(workspace, plan.stale)
     if not as_json:
-        _say_plan(plan)
+        _say_plan(plan, measured=not unknown)
+        _say_missing(workspace, unknown, seedless)
     if not plan.stale:
         if as_json:
-            print_json(_facts(plan, None, []))
+            print_json({**_facts(plan, None, []), "not_fetched": unknown, "missing_seeds": seedless})
         return
     found = forecast(workspace, plan)
     wanted = needs(workspace, plan.stale, found, jobs)
     if as_json:
-        print_json(_facts(plan, found, wanted))
-        return
-    _say_times(found, jobs)
-    _say_needs(wanted)
+        print_json({**_facts(plan, found, wanted), "not_fetched": unknown, "missing_seeds": seedless})
+    elif found.seconds or not unknown:
+        _say_times(found, jobs)
+        _say_needs([need for need in wanted if need.needed or not unknown])
 
 
 def _facts(plan: Plan, found: Forecast | None, wanted: Sequence[Need]) -> dict[str, Any]:
@@ -61,13 +64,29 @@ def _facts(plan: Plan, found: Forecast | None, wanted: Sequence[Need]) -> dict[s
     }
 
 
-def _say_plan(plan: Plan) -> None:
+def _say_plan(plan: Plan, *, measured: bool) -> None:
     if not plan.stale:
         typer.echo(f"nothing to do: all {len(plan.stages)} stages are up to date")
         return
     for stage in plan.stale:
         typer.echo(f"{stage}: {stage.reason}")
-    typer.echo(f"{len(plan.stale)} of {len(plan.stages)} stages are stale; measuring how long they take ...")
+    then = "; measuring how long they take ..." if measured else ""
+    typer.echo(f"{len(plan.stale)} of {len(plan.stages)} stages are stale{then}")
+
+
+def _say_missing(workspace: Workspace, unknown: Sequence[str], seedless: Sequence[str]) -> None:
+    from asd.operations.missing import sheet_command
+
+    for text in seedless:
+        typer.echo(f"WARNING: a run would stop: {text}")
+    if unknown:
+        first = "`asd run` fetches first"
+        if seedless and workspace.params.seeds.use == "keys":
+            first = f"first type `{sheet_command(workspace, unknown[0])}`, which fetches"
+        typer.echo(
+            f"time, disk and memory: the size of {', '.join(unknown)} is known after fetch; {first}, then "
+            "`asd run --dry-run` says more"
+        )
 
 
 def _say_times(found: Forecast, jobs: int) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asd.cli.output import WorkspaceOption, new_app, open_workspace
 from asd.errors import ParamsError, nearest
+
+if TYPE_CHECKING:
+    from asd.params import Workspace
 
 _EXAMPLE = "Example: asd source set cifar10 ~/data/cifar10"
 
@@ -38,7 +42,7 @@ def set_source(
 
     The hash of the content goes to sources/DATASET.json (for git); the place, which differs
     from machine to machine, to .asd/sources.yaml. DATASET.test is a test set that you vouch for:
-    class folders or Parquet. It replaces the test split, and is never trained on.
+    class folders or Parquet, looked at now. It replaces the test split, and is never trained on.
     """
     from asd import sources
 
@@ -48,10 +52,26 @@ def set_source(
     known = sorted({sources.SEEDS, *opened.params.datasets, *opened.registry("datasets").names()})
     if name not in known or dataset == sources.SEEDS + sources.TEST:
         raise ParamsError(f"no data set {dataset!r}{nearest(dataset, known)} (known: {', '.join(known)})")
+    if name != dataset:
+        _look_at_test_set(opened, name, Path(location).expanduser().absolute())
     sources.set_source(layout, dataset, location, sha256)
     typer.echo(f"{dataset} comes from {location}; wrote {layout.source(name).relative_to(layout.root)}")
     if name != dataset:
         _use_test_folder(layout.root, name, opened.params.datasets.get(name))
+
+
+def _look_at_test_set(workspace: Workspace, name: str, place: Path) -> None:
+    """Refuse what `fetch` would refuse of a test set, as far as the set itself shows it."""
+    from asd.datasets._test_folder import check_usable
+    from asd.progress import Reporter
+
+    if not place.exists():
+        return  # said by who sets the source
+    if name in workspace.params.datasets:
+        params = workspace.variant("datasets", name).params
+    else:
+        params = workspace.registry("datasets").get(name).Params()
+    check_usable(name, params, place, Reporter("source", f"{name}.test", sys.stderr))
 
 
 def _use_test_folder(root: Path, name: str, section: Mapping[str, Any] | None) -> None:

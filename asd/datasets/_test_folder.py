@@ -6,6 +6,7 @@ those of the training data; pictures take its size and colours.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -58,25 +59,63 @@ def _has_test_split(source: Path) -> bool:
     return any(_TEST_FILE.fullmatch(found.name) for place in places for found in place.iterdir())
 
 
-def load_test(params: DatasetParams, place: Path, train: LoadedSplit, reporter: Reporter) -> LoadedSplit:
+def load_test(
+    dataset: str, params: DatasetParams, place: Path, train: LoadedSplit, reporter: Reporter
+) -> LoadedSplit:
     """The pictures at `place` as a trusted test split; warns of classes without one.
 
     Raises:
         DataError: no picture, a class that the training data have not, or a broken picture.
     """
-    parquet = _parquet_files(place)
-    found = _from_parquet(params, parquet, train) if parquet else _from_folders(place, train)
+    with _naming(dataset, place):
+        found = _found(params, place, train.class_names)
     rows = class_balanced_part(found.labels, params.limit_test, "test").tolist()
-    check_not_empty(len(rows), "test", place)
     _warn_of_missing(found.labels, train.class_names, reporter)
 
     def samples() -> Iterator[Sample]:
-        for row, where, data in found.read(rows):
-            key = found.keys[row]
-            image = _decode(params, data, f"{key} ({where})", train.image_shape)
-            yield Sample(key, image, int(found.labels[row]), where)
+        with _naming(dataset, place):
+            for row, where, data in found.read(rows):
+                key = found.keys[row]
+                image = _decode(params, data, f"{key} ({where})", train.image_shape)
+                yield Sample(key, image, int(found.labels[row]), where)
 
     return LoadedSplit(train.class_names, train.image_shape, True, len(rows), samples())
+
+
+def check_usable(dataset: str, params: DatasetParams, place: Path, reporter: Reporter) -> None:
+    """Look at a test set before anything depends on it: its form, its classes, every picture.
+
+    Raises:
+        DataError: as `load_test`; classes are compared only where the params name them.
+    """
+    with _naming(dataset, place):
+        named = getattr(params, "class_names", None)
+        found = _found(params, place, named)
+        _warn_of_missing(found.labels, named or (), reporter)
+        rows = list(range(len(found.labels)))
+        for row, where, data in found.read(rows):
+            decode_picture(data, where)
+            if (row + 1) % max(1, len(rows) // 10) == 0:
+                reporter.progress(row + 1, len(rows), "pictures")
+
+
+@contextlib.contextmanager
+def _naming(dataset: str, place: Path) -> Iterator[None]:
+    """Errors of the body say that they are about the test set, and what to type when it is mended."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(
+            f"the test set of {dataset}: {error}; mend it, then `asd source set {dataset}{TEST} {place}`"
+        ) from error
+
+
+def _found(params: DatasetParams, place: Path, class_names: Sequence[str] | None) -> _Pictures:
+    """What lies at `place`; without class names, any classes."""
+    parquet = _parquet_files(place)
+    found = _from_parquet(params, parquet, class_names) if parquet else _from_folders(place, class_names)
+    check_not_empty(len(found.labels), "test", place)
+    return found
 
 
 def _warn_of_missing(labels: Labels, class_names: Sequence[str], reporter: Reporter) -> None:
@@ -101,7 +140,7 @@ def _decode(params: DatasetParams, data: bytes, where: str, shape: tuple[int, in
     image = decode_picture(data, where, image_size=size, channels=channels, fit=fit)
     if image.shape != shape:
         raise DataError(
-            f"test set: {where} is {image.shape[2]}x{image.shape[1]}, the training data are "
+            f"{where} is {image.shape[2]}x{image.shape[1]}, the training data are "
             f"{width}x{height}; bring it to that size, or set image_size for both"
         )
     return image
@@ -114,10 +153,11 @@ def _parquet_files(place: Path) -> list[Path]:
     return split_files(place, "test") or [file for file in source_files(place) if file.suffix == ".parquet"]
 
 
-def _from_parquet(params: DatasetParams, files: list[Path], train: LoadedSplit) -> _Pictures:
+def _from_parquet(params: DatasetParams, files: list[Path], wanted: Sequence[str] | None) -> _Pictures:
     columns = (getattr(params, name, None) for name in ("image_column", "label_column"))
     table = Table.open(files, *columns)
-    labels = _numbered(_names_for(table, train.class_names), train.class_names, files[0].parent)
+    names = _names_for(table, wanted or ())
+    labels = _numbered(names, wanted or sorted(set(map(str, names))), files[0].parent)
 
     def read(rows: list[int]) -> Iterator[tuple[int, str, bytes]]:
         yield from table.pictures(np.array(rows, dtype=np.int64))
@@ -141,14 +181,15 @@ def _numbered(raw: list[int] | list[str], class_names: Sequence[str], place: Pat
     return class_indexes(raw, class_names, place)
 
 
-def _from_folders(place: Path, train: LoadedSplit) -> _Pictures:
+def _from_folders(place: Path, wanted: Sequence[str] | None) -> _Pictures:
     files = list(source_files(place))
     names = [file.relative_to(place).as_posix() for file in files]
     stray = [name for name in names if "/" not in name]
     if stray:
         raise DataError(f"{place / stray[0]} lies in no class folder (wanted Parquet, or a folder a class)")
     classes = [name.partition("/")[0] for name in names]
-    _check_known(zip(names, classes, strict=True), train.class_names)
+    class_names = wanted or sorted(set(classes))
+    _check_known(zip(names, classes, strict=True), class_names)
 
     def read(rows: list[int]) -> Iterator[tuple[int, str, bytes]]:
         for row in rows:
@@ -159,7 +200,7 @@ def _from_folders(place: Path, train: LoadedSplit) -> _Pictures:
             yield row, names[row], data
 
     keys = [f"test_{hashlib.sha256(name.encode()).hexdigest()[:16]}" for name in names]
-    return _Pictures(class_indexes(classes, train.class_names, place), keys, read)
+    return _Pictures(class_indexes(classes, class_names, place), keys, read)
 
 
 def _check_known(found: Iterator[tuple[str, str]], class_names: Sequence[str]) -> None:
@@ -167,7 +208,7 @@ def _check_known(found: Iterator[tuple[str, str]], class_names: Sequence[str]) -
     for where, name in found:
         if name not in known:
             raise DataError(
-                f"test set: {where} is of class {name!r}, which the training data do not have"
+                f"{where} is of class {name!r}, which the training data do not have"
                 f"{nearest(name, class_names)} (they have: {_some(class_names)})"
             )
 
@@ -186,6 +227,6 @@ def check_apart(dataset: str, place: Path, train: SampleIndex, test: SampleIndex
     ]
     if both:
         raise DataError(
-            f"{len(both)} of {len(test.keys)} pictures of the test set are training data too: {_some(both)}; "
-            f"take them out of the test set, then `asd source set {dataset}{TEST} {place}`"
+            f"the test set of {dataset}: {len(both)} of {len(test.keys)} pictures are training data too: "
+            f"{_some(both)}; take them out, then `asd source set {dataset}{TEST} {place}`"
         )

@@ -97,7 +97,7 @@ def problems(own: Sequence[Vouched], index: SampleIndex, class_names: Sequence[s
         for row in known
         if row.label != given[row.key]
     ][:1]
-    return [*found, *_doubled(own), *_missing(own, class_names)]
+    return [*found, *_doubled(own), *no_seed_for(own, class_names)]
 
 
 def _doubled(own: Sequence[Vouched]) -> list[str]:
@@ -111,7 +111,8 @@ def _doubled(own: Sequence[Vouched]) -> list[str]:
     return []
 
 
-def _missing(own: Sequence[Vouched], class_names: Sequence[str]) -> list[str]:
+def no_seed_for(own: Sequence[Vouched], class_names: Sequence[str]) -> list[str]:
+    """Which classes have no seed, in a sentence with what to do; nothing where all have one."""
     present = {row.label for row in own}
     missing = [name for name in class_names if name not in present]
     if not missing:

@@ -55,7 +55,7 @@ def _load(
         return train, test
     place = test_source(layout, variant.name)
     train = variant.module.load(for_training(variant.params, source), "train", source, reporter)
-    return train, load_test(variant.params, place, train, reporter)
+    return train, load_test(variant.name, variant.params, place, train, reporter)
 
 
 def _check_alike(dataset: str, train: LoadedSplit, test: LoadedSplit) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,9 @@ def test_built_in_data_may_have_a_test_set_of_their_own(data):
 def test_a_picture_that_is_training_data_too_is_named_and_nothing_is_written(data):
     paint(data / "mine" / "cats" / "copy.png", (3, 1, 0))
     workspace = make(data / "w", data)
-    named = r"1 of 5 .* cats/copy\.png \(there dogs/3\.png\); take .*`asd source set pets\.test /"
+    named = (
+        r"^the test set of pets: 1 .* cats/copy\.png \(there dogs/3\.png\); .*`asd source set pets\.test /"
+    )
     with pytest.raises(DataError, match=named):
         run(workspace)
     assert not workspace.layout.fetched("pets", "test").exists()
@@ -143,13 +146,17 @@ def test_a_picture_that_is_training_data_too_is_named_and_nothing_is_written(dat
 def test_many_duplicates_are_counted_and_the_first_named(data):
     for i in range(5):
         paint(data / "mine" / "cats" / f"copy{i}.png", (i, 0, 0))
-    with pytest.raises(DataError, match=r"^5 of 9 pictures .* and 2 more; "):
+    with pytest.raises(DataError, match=r"^the test set of pets: 5 of 9 pictures .* and 2 more; "):
         run(make(data / "w", data))
 
 
 def test_a_class_that_the_data_have_not_is_named_with_the_nearest(data):
     paint(data / "mine" / "cat" / "0.png", (99, 0, 0))
-    with pytest.raises(DataError, match=r"cat/0\.png is of class 'cat'.*did you mean 'cats'"):
+    with pytest.raises(
+        DataError,
+        match=r"^the test set of pets: cat/0\.png is of class 'cat'.*did you mean 'cats'.*"
+        rf"\(they have: cats, dogs\); mend it, then `asd source set pets\.test {data}/mine`$",
+    ):
         run(make(data / "w", data))
 
 
@@ -223,7 +230,10 @@ def test_a_full_test_set_gives_no_warning(data):
 def test_a_picture_that_cannot_be_read_is_named_and_nothing_is_written(data):
     (data / "mine" / "cats" / "broken.png").write_bytes(b"no picture")
     workspace = make(data / "w", data)
-    with pytest.raises(DataError, match=r"broken image test_\w+ \(cats/broken\.png\): not a PNG"):
+    with pytest.raises(
+        DataError,
+        match=r"^the test set of pets: broken image test_\w+ \(cats/broken\.png\): not a PNG.*; mend it, ",
+    ):
         run(workspace)
     assert not workspace.layout.fetched("pets", "train").exists()
 
@@ -274,6 +284,59 @@ def test_the_command_that_names_the_place_sets_the_params_too(data, capsys):
     assert (params["test"], params["held_out"]) == ("folder", None)
     _, test = run(load_workspace(workspace.layout.root))
     assert len(test) == 4
+
+
+def spoil(data, kind):
+    """A test set that fetch would refuse."""
+    place = data / "mine"
+    if kind == "unknown class":
+        paint(place / "cat" / "0.png", (99, 0, 0))
+    elif kind == "no class folders":
+        place = place / "cats"
+    elif kind == "broken picture":
+        (place / "dogs" / "1.png").write_bytes(b"no picture")
+    elif kind == "no pictures":
+        place = data / "notes.txt"
+        place.write_text("hello")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "unknown class",
+            r"cat/0\.png is of class 'cat', .*; did you mean 'cats'\? \(they have: cats, dogs\)",
+        ),
+        (
+            "no class folders",
+            r".*/cats/0\.png lies in no class folder \(wanted Parquet, or a folder a class\)",
+        ),
+        ("broken picture", r"broken image dogs/1\.png: not a PNG, .*"),
+        ("no pictures", r".*/notes\.txt cannot be read as Parquet: .*"),
+    ],
+)
+def test_a_bad_test_set_is_refused_before_anything_depends_on_it(data, capsys, kind, said):
+    root = make(data / "w", data, place=None, test="published", class_names=["cats", "dogs"]).layout.root
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    place = spoil(data, kind)
+    assert main(["source", "set", "pets.test", str(place), "--workspace", str(root)]) == 3
+    error = [line for line in capsys.readouterr().err.splitlines() if "pictures" not in line]
+    mend = rf"; mend it, then `asd source set pets\.test {place}`"
+    assert re.fullmatch(rf"asd: the test set of pets: {said}{mend}", error[-1])
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_without_named_classes_any_class_of_a_test_set_is_taken_until_fetch(data):
+    root = make(data / "w", data, place=None, test="published").layout.root
+    paint(data / "mine" / "birds" / "0.png", (99, 0, 0))
+    assert main(["source", "set", "pets.test", str(data / "mine"), "--workspace", str(root)]) == 0
+    rows = [
+        {"image": {"bytes": (data / "mine" / "dogs" / "1.png").read_bytes()}, "label": label}
+        for label in (7, 12)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), data / "test.parquet")
+    assert main(["source", "set", "pets.test", str(data / "test.parquet"), "--workspace", str(root)]) == 0
 
 
 def test_a_test_set_of_no_data_set_is_refused(data, capsys):
