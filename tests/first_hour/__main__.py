@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
@@ -31,7 +32,9 @@ def main() -> None:
     home = given.home or Path(tempfile.mkdtemp(prefix="first-hour-"))
     home.mkdir(parents=True, exist_ok=True)
     shell = Shell(home.resolve(), Path(sys.executable).parent, CLONE)
-    shell.say(HEAD.format(day=date.today(), python=platform.python_version(), **vars(given)))
+    shell.say(
+        HEAD.format(day=date.today(), commit=_commit(), python=platform.python_version(), **vars(given))
+    )
     try:
         outcome = walk(shell, setting(given.source, given.per_class, given.classes), given.form)
         shell.say(f"All commands together: {sum(shell.seconds.values()) / 60:.0f} min.")
@@ -43,12 +46,17 @@ def main() -> None:
     sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
 
 
+def _commit() -> str:
+    asked = ["git", "-C", str(CLONE), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
 HEAD = """# The first hour: from a vendor's folder to a served model
 
 <!-- Made by `python -m tests.first_hour --source {source} --form {form} --per-class {per_class}`;
      do not edit by hand. The same walk, on digits, is a test (`make walk`). -->
 
-Recorded on {day} with Python {python} on two processor cores without a GPU, from an empty home folder.
+Recorded on {day} (commit `{commit}`) with Python {python} on two processor cores without a GPU, from an empty home folder.
 Nothing was edited by hand; only long outputs are cut. `CLONE` is the clone of this repository; its
 environment (`make setup`) is active.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,8 +33,9 @@ class Shell:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
-        """A paragraph of the record."""
-        self.record.append(text.strip())
+        """A paragraph of the record, or what has line breaks of its own."""
+        text = text.strip()
+        self.record.append(text if "\n" in text else textwrap.fill(text, 110, break_on_hyphens=False))
 
     def run(self, command: str, *, inside: str = "", shown: str | None = None) -> str:
         """Type one command; it must end well. Returns all it printed.
