@@ -56,9 +56,9 @@ HEAD = """# The first hour: from a vendor's folder to a served model
 <!-- Made by `python -m tests.first_hour --source {source} --form {form} --per-class {per_class}`;
      do not edit by hand. The same walk, on digits, is a test (`make walk`). -->
 
-Recorded on {day} (commit `{commit}`) with Python {python} on two processor cores without a GPU, from an empty home folder.
-Nothing was edited by hand; only long outputs are cut. `CLONE` is the clone of this repository; its
-environment (`make setup`) is active.
+Recorded on {day} (commit `{commit}`) with Python {python} on two processor cores without a GPU, from an
+empty home folder. Nothing was edited by hand; only long outputs are cut. `CLONE` is the clone of this
+repository; its environment (`make setup`) is active.
 """
 
 if __name__ == "__main__":

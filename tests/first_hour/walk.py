@@ -177,7 +177,8 @@ def compare(shell: Shell, python: Path, given: Setting) -> tuple[dict[str, int],
     shell.run("asd model export vendor/none/none/0 ~/undefended", inside="mine")
     shell.say(
         "The vendor's trigger is on `~/triggered`: the pictures of `~/my-test` that are not "
-        f"`{given.target}`, stamped. `measure.py` (in tests/first_hour/service.py) counts with `asd.load_model(...).predict(files)`:"
+        f"`{given.target}`, stamped. `measure.py` (in tests/first_hour/service.py) counts "
+        "with `asd.load_model(...).predict(files)`:"
     )
     (shell.home / "measure.py").write_text(service.MEASURE)
     found = [
