@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from asd import new_workspace
+from asd import new_workspace, store
 from asd.cli import main
 from asd.own_data.workspace import create_around
 from asd.params import load_workspace
@@ -174,6 +177,23 @@ def test_cut_short_at_any_write_it_is_mended_by_running_it_again(
     assert main(["init", str(tmp_path / "w"), *words]) == 0
     assert files(tmp_path / "w") == files(tmp_path / "whole")
     check_source(load_workspace(tmp_path / "w").layout, "data")
+
+
+def test_a_full_disk_is_told_and_mended_by_running_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(folders(tmp_path / "data"))]
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "fsync", full)
+        assert main(["init", str(tmp_path / "w"), *words]) == 3
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"asd: disk full while writing .*; free some space and run again", said)
+    assert not (tmp_path / "w" / "params.yaml").exists()
+    assert main(["init", str(tmp_path / "w"), *words]) == 0
 
 
 def test_params_that_somebody_changed_are_not_overwritten(
