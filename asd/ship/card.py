@@ -199,6 +199,8 @@ def _suspects(known: Provenance) -> str:
             f"- verdicts: {verdicts}",
             f"- suspects per class: {_listing(known.suspects.by_class)}",
             f"- suspects per source: {_listing(known.suspects.by_source)}",
+            "- all of this is a sign and no proof: classes that are learned late raise it, and a trigger that "
+            "got into the clean pool early does not show",
         ]
     )
 

@@ -113,6 +113,7 @@ def test_the_card_lists_suspects_per_class_and_source(finished: Pets, tmp_path: 
     assert "- estimated share of poisoned samples: 5.0% (95% interval 2.5% to 10.0%)" in text
     assert "- suspects per class: dog (3), cat (1)" in text
     assert "- suspects per source: train.bin (4)" in text
+    assert "- all of this is a sign and no proof" in text
 
 
 def test_accuracy_on_labels_that_nobody_vouches_for_has_another_name(tmp_path: Path) -> None:
