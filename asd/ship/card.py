@@ -188,6 +188,12 @@ def _word(figure: Figure, limit: float) -> str:
     return "stopped" if figure.value <= limit else "not stopped"
 
 
+_NO_PROOF = (
+    "all of this is a sign and no proof: classes that are learned late raise it, and a trigger that got "
+    "into the clean pool early does not show"
+)
+
+
 def _suspects(known: Provenance) -> str:
     lines = ["## Suspects", "", f"- estimated share of poisoned samples: {_value(known.poisoned_share)}"]
     if known.verdicts is None or known.suspects is None:
@@ -199,8 +205,7 @@ def _suspects(known: Provenance) -> str:
             f"- verdicts: {verdicts}",
             f"- suspects per class: {_listing(known.suspects.by_class)}",
             f"- suspects per source: {_listing(known.suspects.by_source)}",
-            "- all of this is a sign and no proof: classes that are learned late raise it, and a trigger that "
-            "got into the clean pool early does not show",
+            f"- {_NO_PROOF}",
         ]
     )
 
