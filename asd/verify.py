@@ -22,7 +22,7 @@ from asd.layout import Layout
 from asd.shards.manifest import MANIFEST
 from asd.shards.verify import verify_folder
 
-_OBJECTS = Path("files") / "md5"
+OBJECTS = Path("files") / "md5"
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{30}(\.dir)?")
 
@@ -136,13 +136,13 @@ def _recorded(lock: Path, cache: Path) -> Iterator[tuple[str, str]]:
     for out in outs:
         md5 = str(out.get("md5", ""))
         if md5.endswith(".dir"):
-            for entry in _listing(cache / _OBJECTS / md5[:2] / md5[2:]):
+            for entry in cached_listing(cache / OBJECTS / md5[:2] / md5[2:]):
                 yield f"{out['path']}/{entry['relpath']}", str(entry["md5"])
         elif md5:
             yield str(out["path"]), md5
 
 
-def _listing(file: Path) -> list[dict[str, Any]]:
+def cached_listing(file: Path) -> list[dict[str, Any]]:
     """Entries of a cached folder; none if the cache lacks it or it is broken (that is found elsewhere)."""
     try:
         entries = json.loads(file.read_bytes())
@@ -156,7 +156,7 @@ def _listing(file: Path) -> list[dict[str, Any]]:
 
 def _objects(store: Path, cure: str) -> Iterator[Broken | None]:
     """Every object of a DVC cache or remote against the MD5 that is its name."""
-    folder = store / _OBJECTS
+    folder = store / OBJECTS
     for place in sorted(folder.iterdir()) if folder.is_dir() else []:
         if not (place.is_dir() and _PREFIX.fullmatch(place.name)):
             continue

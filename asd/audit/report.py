@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from asd.audit import figures, suspects
 from asd.audit.record import STAGES, RunRecord
 from asd.layout import Cell
 from asd.types import Images
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ABSENT = "–"
@@ -63,17 +66,22 @@ class ReportInput:
     seeds: SeedNote | None
 
 
-def render_report(given: ReportInput) -> str:
-    """The page as HTML text; the same input gives the same text."""
+def page_environment(templates: Path) -> Environment:
+    """Jinja for the pages in a folder: all text is escaped, a name that is not given is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+    return Environment(
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render_report(given: ReportInput) -> str:
+    """The page as HTML text; the same input gives the same text."""
+    environment = page_environment(_TEMPLATES)
     environment.filters |= {
         "percent": percent,
         "points": points,

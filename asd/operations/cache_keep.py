@@ -19,8 +19,8 @@ import yaml
 from asd.errors import DataError
 from asd.layout import Layout
 from asd.store import file_sha256
+from asd.verify import OBJECTS, cached_listing
 
-OBJECTS = Path("files") / "md5"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CELL = re.compile(r"[a-z0-9_]+/[a-z0-9_]+/[a-z0-9_]+/\d+")
 _STAGE_OUT = re.compile(r"data/runs/(?P<cell>[^/]+/[^/]+/[^/]+/\d+)/stage\d$")
@@ -63,7 +63,7 @@ def objects_of(cache: Path, hashes: Iterable[str]) -> set[Path]:
         file = _object(cache, md5)
         found.add(file)
         if md5.endswith(".dir"):
-            found.update(_object(cache, entry["md5"]) for entry in _listing(file))
+            found.update(_object(cache, entry["md5"]) for entry in cached_listing(file))
     return found
 
 
@@ -108,7 +108,7 @@ def _cell_of(run: CachedRun) -> str | None:
 
 def _weights(run: CachedRun, cache: Path) -> set[str]:
     """SHA-256 of the weights that a stage wrote."""
-    listings = [_listing(_object(cache, md5)) for md5 in run.made if md5.endswith(".dir")]
+    listings = [cached_listing(_object(cache, md5)) for md5 in run.made if md5.endswith(".dir")]
     files = [_object(cache, e["md5"]) for entries in listings for e in entries if e["relpath"] == _WEIGHTS]
     return {file_sha256(file) for file in files if file.is_file()}
 
@@ -171,12 +171,3 @@ def _yaml(file: Path) -> dict[str, Any]:
 
 def _object(cache: Path, md5: str) -> Path:
     return cache / OBJECTS / md5[:2] / md5[2:]
-
-
-def _listing(file: Path) -> list[dict[str, Any]]:
-    """Entries of a cached folder; none where the cache lacks it or it is broken."""
-    try:
-        entries = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return []
-    return [e for e in entries if isinstance(e, dict) and {"md5", "relpath"} <= set(e)]

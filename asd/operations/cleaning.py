@@ -16,6 +16,7 @@ from asd.errors import BusyError
 from asd.layout import Layout
 from asd.lifeline import is_alive
 from asd.operations.space import tree_bytes
+from asd.step_lock import is_held
 from asd.store import disk_errors
 
 _LEFTOVER = re.compile(r"^\.(?P<name>.+)\.tmp-(?P<pid>\d+)(?P<old>-old)?$")
@@ -61,7 +62,7 @@ def refuse_while_busy(layout: Layout) -> None:
     """
     for file in sorted(layout.step_lock("x").parent.glob("*.lock")):
         pid = file.read_text().strip()
-        if pid.isdecimal() and is_alive(int(pid)) and _is_locked(file):
+        if pid.isdecimal() and is_alive(int(pid)) and is_held(file):
             raise BusyError(f"step {file.stem} runs (process {pid}); clean when it has ended")
 
 
@@ -126,14 +127,3 @@ def _children(folder: Path) -> list[Path]:
 
 def _rubbish(kind: str, paths: list[Path], costs: str) -> Rubbish:
     return Rubbish(kind, tuple(paths), sum(map(tree_bytes, paths)), costs)
-
-
-def _is_locked(file: Path) -> bool:
-    import fcntl
-
-    with file.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

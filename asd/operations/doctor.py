@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from asd.layout import Layout
+from asd.step_lock import is_held
 
 State = Literal["ok", "warn", "fail"]
 
@@ -184,18 +185,6 @@ def _locks(layout: Layout) -> Check:
     if (layout.root / ".dvc" / "tmp" / "rwlock").is_file() and _dead_rwlock(layout.root):
         return Check("locks", "warn", ".dvc/tmp/rwlock is left by a killed dvc", "`asd run` clears it")
     return Check("locks", "ok", "none held")
-
-
-def is_held(file: Path) -> bool:
-    """Whether a process holds the lock of this file."""
-    import fcntl
-
-    with file.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _dead_rwlock(root: Path) -> bool:

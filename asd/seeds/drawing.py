@@ -84,8 +84,7 @@ def check_outside(outside: SampleIndex, train: SampleIndex) -> None:
     Raises:
         DataError: names the first such image and how many there are.
     """
-    seen = dict(zip(train.content, train.keys, strict=True))
-    both = [(s, seen[c]) for s, c in zip(outside.sources, outside.content, strict=True) if c in seen]
+    both = _in_both(outside, train.content, train.keys)
     if both:
         raise DataError(
             f"{len(both)} seed images are in the training set too, such as {both[0][0]} (it is {both[0][1]} "
@@ -107,8 +106,7 @@ def check_not_tested_on(outside: SampleIndex, test: SampleIndex, place: Path) ->
     Raises:
         DataError: names the first such image and how many there are.
     """
-    seen = dict(zip(test.content, test.sources, strict=True))
-    both = [(s, seen[c]) for s, c in zip(outside.sources, outside.content, strict=True) if c in seen]
+    both = _in_both(outside, test.content, test.sources)
     if both:
         raise DataError(
             f"{len(both)} of {len(outside)} seed images are in the test split too, such as {both[0][0]} "
@@ -148,3 +146,9 @@ def _ranked(origin: Origin, chosen: dict[int, list[str]], limited: tuple[int, ..
         ranks=np.array([rank for _, _, rank in rows], dtype=np.int64),
         limited=limited,
     )
+
+
+def _in_both(outside: SampleIndex, content: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Source of each seed image whose content is there, too, and the name it has there."""
+    seen = dict(zip(content, names, strict=True))
+    return [(s, seen[c]) for s, c in zip(outside.sources, outside.content, strict=True) if c in seen]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd import store
 from asd.audit.pictures import fitted
-from asd.audit.report import safe_text
+from asd.audit.report import page_environment, safe_text
 from asd.errors import DataError
 from asd.seeds.candidates import numbered, of_sources
 from asd.seeds.numbers import Shown, write_numbers
@@ -146,19 +146,11 @@ def short_key(key: str) -> str:
 
 
 def _index(class_names: Sequence[str], pages: Sequence[Page]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     classes: list[dict[str, Any]] = []
     for label, name in enumerate(class_names):
         own = [page for page in pages if page.label == label]
         command = f"asd seeds add --class {shlex.quote(name)} 3,7,12 --by NAME"
         classes.append({"name": name, "command": command, "files": [page.file for page in own]})
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_TEMPLATES)
     environment.filters["safe_text"] = safe_text
     return environment.get_template("sheets.html.j2").render(classes=classes) + "\n"

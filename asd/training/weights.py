@@ -16,6 +16,7 @@ from torch import Tensor
 from asd.errors import DataError, ParamsError
 from asd.models._blocks import ImageClassifier
 
+_CURE = 'the section "Pickled weights" of docs/extend.md has the command that makes a safetensors file of it'
 _PICKLED_NAMES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
 _PICKLED_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _HEAD = ("head.weight", "head.bias")
@@ -63,9 +64,7 @@ def _read_checked(weights: StartingWeights) -> bytes:
     except OSError as error:
         raise DataError(f"model.weights: cannot read {path}: {error.strerror}") from error
     if path.suffix.lower() in _PICKLED_NAMES or _looks_pickled(data):
-        raise DataError(
-            f"{path.name} is a pickled file, and opening one runs whatever it says; {_cure(path)}"
-        )
+        raise DataError(f"{path.name} is a pickled file, and opening one runs whatever it says; {_CURE}")
     found = hashlib.sha256(data).hexdigest()
     if weights.sha256 is None:
         raise ParamsError(f"model.weights needs its hash; set model.weights_sha256: {found}")
@@ -80,16 +79,6 @@ def _read_checked(weights: StartingWeights) -> bytes:
 def _looks_pickled(data: bytes) -> bool:
     """By its first bytes; those of safetensors are a length, then a brace, and may look alike."""
     return data.startswith(_PICKLED_STARTS) and data[8:9] != b"{"
-
-
-def _cure(path: Path) -> str:
-    code = (
-        "import torch; from safetensors.torch import save_file; "
-        f"d = torch.load({path.name!r}, map_location='cpu', weights_only=True); "
-        "d = d.get('state_dict', d); "
-        f"save_file({{k: v.clone().contiguous() for k, v in d.items()}}, {path.stem + '.safetensors'!r})"
-    )
-    return f'convert it on a machine that you can throw away: python -c "{code}"'
 
 
 def _tensors(data: bytes, path: Path) -> dict[str, Tensor]:

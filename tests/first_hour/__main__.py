@@ -57,8 +57,8 @@ HEAD = """# The first hour: from a vendor's folder to a served model
      do not edit by hand. The same walk, on digits, is a test (`make walk`). -->
 
 Recorded on {day} (commit `{commit}`) with Python {python} on two processor cores without a GPU, from an
-empty home folder. Nothing was edited by hand; only long outputs are cut. `CLONE` is the clone of this
-repository; its environment (`make setup`) is active.
+empty home folder. No file of the workspace was edited by hand; only long outputs are cut. `CLONE` is the
+clone of this repository; its environment (`make setup`) is active.
 """
 
 if __name__ == "__main__":
