@@ -245,7 +245,7 @@ class Ledger:
             return None
         count = self._counts[run.name]
         epochs = ", ".join(
-            f"({place}, {quoted(fact['rule'])}, {'null' if fact['cut'] is None else float(fact['cut'])}::double)"
+            f"({place}, {quoted(fact['rule'])}, {_number(fact['cut'])}::double)"
             for place, fact in enumerate(facts)
         )
         return (
@@ -280,6 +280,10 @@ class Ledger:
         ):
             self._database.execute(f"set {setting}")
         self._database.execute("set lock_configuration = true")
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(float(value))
 
 
 def history_facts(file: Path) -> list[dict[str, Any]]:

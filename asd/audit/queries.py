@@ -130,7 +130,7 @@ class Facets:
 
 
 def facets(ledger: Ledger, run: Run) -> Facets:
-    """Count the values to filter by; sources are files or folders (`asd.source_groups`), without class folders."""
+    """Count the values to filter by; sources by file or folder (`asd.source_groups`)."""
     from asd.source_groups import source_group
 
     def counts(column: str) -> dict[str, int]:
@@ -312,7 +312,8 @@ def compare(ledger: Ledger, a: Run, b: Run) -> Comparison:
     """Compare an earlier run with a later one."""
     names = {"a": a.name, "b": b.name}
     pairs = ledger.rows(
-        "select a.verdict as before, b.verdict as after, a.source is null as is_new, b.source is null as is_gone, "
+        "select a.verdict as before, b.verdict as after, "
+        "a.source is null as is_new, b.source is null as is_gone, "
         f"count(*) as n from {_JOINED} group by all order by n desc, before, after",
         names,
     )
