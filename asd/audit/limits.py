@@ -1,4 +1,4 @@
-"""What a page must say beside every verdict: what it is not, and what was measured to get past the defense."""
+"""What a page says beside every verdict: what it is not, and what was measured to get past the defense."""
 
 from __future__ import annotations
 
