@@ -87,9 +87,7 @@ def test_a_sample_is_found_by_key_hash_source_or_unique_beginning(opened):
     assert queries.find_sample(ledger, run, "pets.bin#2")["key"] == "k2"
     assert queries.find_sample(ledger, later, "new/a.png")["key"] == "k9"
     assert queries.find_sample(ledger, run, f"{4:064x}")["key"] == "k4"
-    with pytest.raises(
-        ParamsError, match="'k' fits several samples of pets/badnets/asd/0: k0, k1, k2, k3, k4, ..."
-    ):
+    with pytest.raises(ParamsError, match=r"'k' fits several samples of pets/badnets/asd/0: k0, k1, k2"):
         queries.find_sample(ledger, run, "k")
     with pytest.raises(ParamsError, match="no sample of pets/badnets/asd/0 has the key"):
         queries.find_sample(ledger, run, "nothing")
