@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _RANDOM_SEED = 0  # of the second opinions; they are about one model, so no trial needs another
 
-_ROWS = 65_536
+ROWS = 65_536
 """Samples in a row group of `samples.parquet`: few enough that a page of them is read at once."""
 
 _KINDS = ("dataset", "attack", "defense")
@@ -61,7 +61,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         given = _report_input(workspace, cell, record, view, pools, note)
         page, facts = render_report(given), report_facts(given)
     table = sample_table(record, judged, model.probabilities, opinions)
-    store.write_parquet(layout.audit_samples(cell), table, row_group_size=_ROWS)
+    store.write_parquet(layout.audit_samples(cell), table, row_group_size=ROWS)
     store.write_parquet(layout.audit_neighbours(cell), neighbour_table(by_features, in_pool))
     store.write_json(layout.audit_pools(cell), pools)
     store.write_json(layout.audit_report_facts(cell), facts)
