@@ -28,9 +28,10 @@ _MEND = "take the file back from git"
 
 @dataclass(frozen=True)
 class Link:
-    """One line: what it says, without the hash of the line before, and its own hash (hex)."""
+    """One line: what it says, the hash (hex) of the line before, and its own."""
 
     value: dict[str, Any]
+    previous: str
     sha256: str
 
 
@@ -44,11 +45,12 @@ class Chain:
 
     def append(self, value: Mapping[str, Any]) -> Link:
         """Add a line; on return it is on disk, whole."""
-        line = line_bytes(value, head(self.links))
+        previous = head(self.links)
+        line = line_bytes(value, previous)
         content = self._bytes + line
         with atomic_file(self._path) as temporary:
             temporary.write_bytes(content)
-        link = Link(dict(value), hashlib.sha256(line).hexdigest())
+        link = Link(dict(value), previous, hashlib.sha256(line).hexdigest())
         self._bytes = content
         self.links = [*self.links, link]
         return link
@@ -111,7 +113,7 @@ def parse_chain(content: bytes, name: str) -> list[Link]:
                 f"{f'line {number - 1} (SHA-256 {wanted[:12]})' if links else 'the start of the log'}: "
                 f"a line was changed, added or taken out; {_MEND}"
             )
-        links.append(Link(value, hashlib.sha256(line).hexdigest()))
+        links.append(Link(value, wanted, hashlib.sha256(line).hexdigest()))
     return links
 
 
