@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from asd.audit.chain import append_line
 from asd.layout import Cell, Layout
 from asd.new_workspace import create
 from asd.params import load_workspace
@@ -23,6 +24,8 @@ from asd.params_file import set_params
 from asd.progress import Reporter
 from asd.readiness import make_ready
 from asd.registry import step_module
+from asd.seeds.trusted import Vouched, write_trusted
+from asd.shards.manifest import read_index, read_manifest
 from asd.steps import DIMENSIONS, STEPS, StepItem
 
 CHECKOUT = Path(__file__).parents[2]
@@ -151,6 +154,45 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         patch.setenv("ASD_DEVICE", "cpu")
         pipeline = Pipeline(tmp_path_factory.mktemp("finished") / "w")
         pipeline.steps()
+    return pipeline
+
+
+def vouch(layout: Layout, per_class: int) -> None:
+    """Ada vouches for the first pictures of every class, Ben for those of class 0."""
+    index, manifest = (read(layout.fetched("digits", "train")) for read in (read_index, read_manifest))
+    rows, taken = [], dict.fromkeys(range(len(manifest.class_names)), 0)
+    for key, label, content in zip(index.keys, index.labels.tolist(), index.content, strict=True):
+        if taken[label] < per_class:
+            taken[label] += 1
+            name = manifest.class_names[label]
+            rows.append(Vouched("digits", name, key, content, "Ada" if label else "Ben", "2026-01-31"))
+    write_trusted(layout.trusted_seeds, rows)
+
+
+def review(layout: Layout, content: str, said: str) -> None:
+    """A line of the review log."""
+    line = {"at": "2026-01-31T12:00:00Z", "by": "Ada", "as": said, "dataset": "digits", "key": "k"}
+    more = {"content_sha256": content, "label": "0", "run": str(CELLS[0]), "note": ""}
+    append_line(layout.review_log, {**line, **more})
+
+
+@pytest.fixture(scope="session")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A cell that is done and recorded by DVC, with seeds, reviews and a gate; for reading only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASD_THREADS", "1")
+        patch.setenv("ASD_DEVICE", "cpu")
+        changes = ("seeds.use=keys", "gates.least_acc=0.0", "cells.defenses=[asd]")
+        pipeline = Pipeline(tmp_path_factory.mktemp("audited") / "w", changes)
+        pipeline.step("fetch", CELLS[0])
+        vouch(pipeline.layout, 12)
+        for content, said in (("1", "clean"), ("2", "poisoned"), ("3", "clean")):
+            review(pipeline.layout, content * 64, said)
+        line = f"dataset,content_sha256,by,day,note\ndigits,{'2' * 64},Ada,2026-01-31,a patch\n"
+        pipeline.layout.exclusions.write_text(line)
+        pipeline.steps(CELLS[:1])
+    done = pipeline.command("dvc", "commit", "--force", "--quiet")
+    assert done.returncode == 0, done.stdout
     return pipeline
 
 

@@ -216,11 +216,10 @@ def _still_open(decisions: Sequence[Judged], *, allow_unsigned: bool) -> Iterato
 
 
 def _unsigned(decisions: Sequence[Judged]) -> Iterator[str]:
-    """Unsigned lines that anybody can have added: on this evidence, or after the last signature."""
-    signed = [one.decision.number for one in decisions if one.decision.signature is not None]
+    """Unsigned lines after the last signature, which anybody can have added; it covers those before it."""
+    last = max((one.decision.number for one in decisions if one.key is not None), default=0)
     for one in decisions:
-        behind = one.decision.signature is None and one.decision.number > max(signed, default=0)
-        if one.standing == "unsigned" or behind:
+        if one.decision.signature is None and one.decision.number > last:
             yield f"UNSIGNED: {one.decision}: nobody's key vouches for it"
 
 
