@@ -55,13 +55,9 @@ class Layout:
         """Pictures of the training data that people vouch for, from `asd seeds add`."""
         return self.seeds_by_people / "trusted.csv"
 
-    def seed_sheets(self, dataset: str) -> Path:
-        """Pictures to pick seeds from (derived, ignored by git); no step depends on them."""
-        return self.root / "sheets" / dataset
-
     @property
     def reviews(self) -> Path:
-        """What people said of single pictures and of whole runs (in git)."""
+        """What reviewers said of samples and runs (in git)."""
         return self.root / "reviews"
 
     @property
@@ -71,13 +67,16 @@ class Layout:
 
     @property
     def exclusions(self) -> Path:
-        """Pictures that `fetch` leaves out because a person confirmed them as poisoned."""
+        """Training images that reviewers confirmed as poisoned: left out by `fetch`."""
         return self.reviews / "exclusions.csv"
 
     def decisions(self, cell: Cell) -> Path:
-        """Signed decisions on a cell's runs."""
-        folder = self.reviews / "decisions" / cell.dataset / cell.attack / cell.defense
-        return folder / f"{cell.trial}.jsonl"
+        """Signed decisions on a cell, one a line."""
+        return self.reviews / "decisions" / cell.dataset / cell.attack / cell.defense / f"{cell.trial}.jsonl"
+
+    def seed_sheets(self, dataset: str) -> Path:
+        """Pictures to pick seeds from (derived, ignored by git); no step depends on them."""
+        return self.root / "sheets" / dataset
 
     @property
     def local(self) -> Path:
@@ -97,6 +96,16 @@ class Layout:
     def run_record(self) -> Path:
         """What the last runs planned and how far they came."""
         return self.local / "record.json"
+
+    @property
+    def audit_tokens(self) -> Path:
+        """Salted hashes of the reviewers' tokens for the web page."""
+        return self.local / "audit-tokens.json"
+
+    @property
+    def revision_journal(self) -> Path:
+        """Which states of each cell this machine has seen, one a line."""
+        return self.local / "revisions.jsonl"
 
     def step_lock(self, name: str) -> Path:
         return self.local / "locks" / f"{name}.lock"
@@ -180,6 +189,9 @@ class Layout:
 
     def audit_samples(self, cell: Cell) -> Path:
         return self.run(cell) / "audit" / "samples.parquet"
+
+    def audit_neighbours(self, cell: Cell) -> Path:
+        return self.run(cell) / "audit" / "neighbours.parquet"
 
     def audit_pools(self, cell: Cell) -> Path:
         return self.run(cell) / "audit" / "pools.json"
