@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,10 +52,8 @@ def evidence(
     weights stay here. The same state gives the same bytes.
     """
     from asd.audit.evidence.make import write_evidence
-    from asd.run_lock import hold_workspace
 
-    opened, chosen = _current_cell(workspace, cell)
-    with hold_workspace(opened.layout):
+    with _current_cell(workspace, cell) as (opened, chosen):
         done = write_evidence(opened, chosen, file)
     if as_json:
         print_json(
@@ -103,10 +103,8 @@ def sign(
     """
     from asd.audit.evidence.make import sign_evidence
     from asd.audit.evidence.ssh import signed_by
-    from asd.run_lock import hold_workspace
 
-    opened, chosen = _current_cell(workspace, cell)
-    with hold_workspace(opened.layout):
+    with _current_cell(workspace, cell) as (opened, chosen):
         statement, done = sign_evidence(opened, chosen, by=by, decision=decision.value, note=note, key=key)
     fingerprint = signed_by(done.payload, done.signature) if done.signature else None
     if as_json:
@@ -176,20 +174,24 @@ def verify(
         raise GateError(_plain(found.open[0]))
 
 
-def _current_cell(folder: Path | None, pattern: str) -> tuple[Workspace, Cell]:
-    """The one cell that is meant, if nothing about it is stale."""
+@contextlib.contextmanager
+def _current_cell(folder: Path | None, pattern: str) -> Iterator[tuple[Workspace, Cell]]:
+    """Hold the workspace and give the one cell that is meant, if nothing about it is stale."""
     from asd.audit.evidence.contents import refuse_unfinished
     from asd.cells import one_cell
     from asd.operations.plan import ask_plan
+    from asd.run_lock import hold_workspace
 
     opened = open_workspace(folder)
     cell = one_cell(opened.cells(), pattern)
-    refuse_unfinished(opened.layout, cell)
-    stale = ask_plan(opened.layout.root, [cell], look=True).stale
-    if stale:
-        more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
-        raise ParamsError(f"{cell} is stale: {stale[0].step}: {stale[0].reason}{more}; `asd run '{cell}'`")
-    return opened, cell
+    with hold_workspace(opened.layout):
+        refuse_unfinished(opened.layout, cell)
+        stale = ask_plan(opened.layout.root, [cell], look=True).stale
+        if stale:
+            more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
+            why = f"{stale[0].step}: {stale[0].reason}{more}"
+            raise ParamsError(f"{cell} is stale: {why}; `asd run '{cell}'`")
+        yield opened, cell
 
 
 def _against(folder: Path, found: Verified) -> list[str]:

@@ -143,6 +143,20 @@ def test_two_reviewers_both_count(work: Any, tmp_path: Path, make_key: Make) -> 
     assert (found.problems, found.open, len(found.decisions)) == ([], [], 3)
 
 
+def test_nobody_takes_back_what_another_rejected(work: Any, tmp_path: Path, make_key: Make) -> None:
+    ada, ben = make_key("Ada"), make_key("Ben")
+    sign(work, "Ben", "reject", ben)
+    sign(work, "Ben", "approve", ada)  # Ada's key, Ben's name
+    file = write(work, tmp_path / "evidence.zip")
+    found = verify_evidence(file, read_signers([ada.with_suffix(".pub"), ben.with_suffix(".pub")]))
+    assert [text.partition(" (")[0] for text in found.open] == ["REJECTED: decision 1"]
+    allowed = tmp_path / "allowed_signers"
+    allowed.write_text(f"Ada {ada.with_suffix('.pub').read_text()}Ben {ben.with_suffix('.pub').read_text()}")
+    [problem] = verify_evidence(file, read_signers([allowed])).problems
+    assert problem.startswith("decision 2 (approve by Ben")
+    assert problem.endswith("which --signers does not hold for 'Ben'")
+
+
 def test_a_decision_on_an_older_state_is_stale(work: Any, tmp_path: Path, make_key: Make) -> None:
     key = make_key("Ada")
     signers = read_signers([key.with_suffix(".pub")])

@@ -357,3 +357,20 @@ def test_changed_after_the_check_sum_was_mended(signed: Signed, tmp_path: Path) 
     file = tmp_path / "mended.zip"
     file.write_bytes(whole)
     assert signed.look(file).problems[0].startswith(f"{SAMPLES} was changed: the statement says SHA-256 ")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"null", b"\xff\xfe", b"x" * 100, b"[" * 10**5, b'{"a": NaN}\n']
+)
+def test_nonsense_in_any_member_is_one_line(signed: Signed, tmp_path: Path, content: bytes) -> None:
+    for name in signed.members:
+        if name in ("statement.json", "index.html", "dvc.yaml", "sources/seeds.json", "sources/digits.json"):
+            continue  # the statement has a test of its own; nothing reads the others
+        members = {**signed.members, name: content}
+        if name != DECISIONS:
+            members = stated(without_decisions(members))
+        elif not content:
+            continue  # an empty log is a log
+        problems = signed.check(members, tmp_path).problems
+        assert problems, name
+        assert not [text for text in problems if len(text) > 1000], name

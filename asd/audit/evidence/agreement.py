@@ -29,7 +29,8 @@ from asd.seeds.seed_set import EXTRA
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import MANIFEST, read_index_table, read_manifest
 
-_LARGEST_TEXT = 8 * 2**20
+_LARGEST_TEXT = 64 * 2**20
+_LARGEST_YAML = 2**20  # a stranger's megabyte takes seconds to read
 _TEXTS = (".yaml", ".lock", ".json", ".csv", ".jsonl")
 _MOST_ROWS = 20_000_000
 _LARGEST_TABLE = 8 * 2**30
@@ -71,7 +72,11 @@ def _refuse_bombs(root: Path) -> None:
                 raise DataError(f"{name} unpacks to more than evidence may hold")
         elif path.suffix in _TEXTS and name != names.STATEMENT and path.stat().st_size > _LARGEST_TEXT:
             raise DataError(f"{name} has {path.stat().st_size:,} bytes, at most {_LARGEST_TEXT:,} are read")
-        if path.name in ("params.yaml", "asd.lock", "dvc.yaml"):
+        if name in ("params.yaml", "asd.lock", "dvc.yaml"):
+            if path.stat().st_size > _LARGEST_YAML:
+                raise DataError(
+                    f"{name} has {path.stat().st_size:,} bytes, at most {_LARGEST_YAML:,} are read"
+                )
             _refuse_aliases_without_end(path, name)
 
 

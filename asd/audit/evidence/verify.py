@@ -22,6 +22,8 @@ from asd.audit.evidence.statement import Statement, parse
 from asd.errors import DataError
 from asd.layout import Cell, Layout
 
+_LONGEST = 800  # letters of one line that quotes what a stranger wrote
+_MOST_DECISIONS = 1000
 Standing = Literal["good", "unsigned", "unknown", "stale"]
 
 
@@ -80,15 +82,13 @@ def verify_evidence(
         digests = unpack(file, folder)
         statement = found.statement = _statement(folder, digests)
         found.problems += _wrong_digests(layout, statement, digests)
-        log = layout.decisions(statement.cell)
-        content = log.read_bytes() if log.is_file() else b""
-        decisions = read_decisions(content, names.relative(layout, log))
+        decisions = _decisions(layout, statement.cell)
     except DataError as error:
-        found.problems.append(str(error).replace(f"{folder}/", ""))
+        found.problems.append(str(error).replace(f"{folder}/", "")[:_LONGEST])
         return found
     _judge(found, statement, decisions, signers)
     if not found.problems:
-        found.problems += disagreements(layout, statement)
+        found.problems += [text[:_LONGEST] for text in disagreements(layout, statement)]
     found.open += _still_open(found.decisions, allow_unsigned=allow_unsigned)
     return found
 
@@ -154,6 +154,19 @@ def _may_be_outside(layout: Layout, cell: Cell, name: str) -> bool:
     return inside or name in {names.relative(layout, file) for file in files}
 
 
+def _decisions(layout: Layout, cell: Cell) -> list[Decision]:
+    log = layout.decisions(cell)
+    name = names.relative(layout, log)
+    if log.is_file() and log.stat().st_size > names.LARGEST_STATEMENT:
+        raise DataError(
+            f"{name} has {log.stat().st_size:,} bytes, at most {names.LARGEST_STATEMENT:,} are read"
+        )
+    found = read_decisions(log.read_bytes() if log.is_file() else b"", name)
+    if len(found) > _MOST_DECISIONS:
+        raise DataError(f"{name} holds {len(found)} decisions, at most {_MOST_DECISIONS} are checked")
+    return found
+
+
 # -- decisions ---------------------------------------------------------------------------------
 
 
@@ -200,7 +213,7 @@ def _still_open(decisions: Sequence[Judged], *, allow_unsigned: bool) -> Iterato
     trusted = {"good", "unsigned"} if allow_unsigned else {"good"}
     for one in decisions:
         if one.standing in trusted:
-            last[one.decision.by] = one
+            last[one.key or one.decision.by] = one  # of a key: nobody speaks in another's name
     for one in decisions:
         if one.standing == "unknown":
             yield f"{one.decision} is signed by key {one.key}, nobody says whose it is: give --signers FILE"
