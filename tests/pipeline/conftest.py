@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from asd.audit.chain import append_line
+from asd.audit.reviews import PersonsVerdict, append_review
 from asd.layout import Cell, Layout
 from asd.new_workspace import create
 from asd.params import load_workspace
@@ -169,13 +169,6 @@ def vouch(layout: Layout, per_class: int) -> None:
     write_trusted(layout.trusted_seeds, rows)
 
 
-def review(layout: Layout, content: str, said: str) -> None:
-    """A line of the review log."""
-    line = {"at": "2026-01-31T12:00:00Z", "by": "Ada", "as": said, "dataset": "digits", "key": "k"}
-    more = {"content_sha256": content, "label": "0", "run": str(CELLS[0]), "note": ""}
-    append_line(layout.review_log, {**line, **more})
-
-
 @pytest.fixture(scope="session")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A cell that is done and recorded by DVC, with seeds, reviews and a gate; for reading only."""
@@ -186,10 +179,10 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         pipeline = Pipeline(tmp_path_factory.mktemp("audited") / "w", changes)
         pipeline.step("fetch", CELLS[0])
         vouch(pipeline.layout, 12)
-        for content, said in (("1", "clean"), ("2", "poisoned"), ("3", "clean")):
-            review(pipeline.layout, content * 64, said)
-        line = f"dataset,content_sha256,by,day,note\ndigits,{'2' * 64},Ada,2026-01-31,a patch\n"
-        pipeline.layout.exclusions.write_text(line)
+        about = {"dataset": "digits", "key": "k", "label": "0", "run": str(CELLS[0]), "by": "Ada"}
+        words: tuple[PersonsVerdict, ...] = ("clean", "poisoned", "clean")
+        for digit, said in zip("123", words, strict=True):
+            append_review(pipeline.layout, content_sha256=digit * 64, verdict_by_person=said, **about)
         pipeline.steps(CELLS[:1])
     done = pipeline.command("dvc", "commit", "--force", "--quiet")
     assert done.returncode == 0, done.stdout

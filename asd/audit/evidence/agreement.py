@@ -6,7 +6,6 @@ case by the signature.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -19,9 +18,10 @@ import yaml
 from pydantic import ValidationError
 
 from asd import store
-from asd.audit.chain import read_chain
 from asd.audit.evidence import contents as names
 from asd.audit.evidence.statement import Statement, facts_of
+from asd.audit.exclusions import read_exclusions
+from asd.audit.reviews import latest_by_content, read_reviews
 from asd.errors import AsdError, DataError
 from asd.gate_params import GateParams
 from asd.layout import Cell, Layout
@@ -246,24 +246,15 @@ def _vouched(layout: Layout, cell: Cell, rows: list[dict[str, Any]], said: Any) 
 
 def _exclusions(layout: Layout, statement: Statement) -> Iterator[str]:
     """Who was last called poisoned is excluded, and who is excluded took no part."""
-    path, dataset = layout.exclusions, statement.cell.dataset
-    excluded: set[str] = set()
-    if path.is_file():
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            try:
-                rows = [r for r in csv.DictReader(stream, strict=True) if r["dataset"] == dataset]
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise DataError("reviews/exclusions.csv is no CSV") from error
-        excluded = {row["content_sha256"] for row in rows}
-    last: dict[str, Any] = {}
-    for link in read_chain(layout.review_log):
-        if link.value.get("dataset") == dataset:
-            last[str(link.value["content_sha256"])] = link.value
-    for content, review in last.items():
-        if review["as"] == "poisoned" and content not in excluded:
+    dataset = statement.cell.dataset
+    rows = [row for row in read_exclusions(layout.exclusions) if row.dataset == dataset]
+    excluded = {row.content_sha256 for row in rows}
+    reviews = [one for one in read_reviews(layout.review_log) if one.dataset == dataset]
+    for content, last in latest_by_content(reviews).items():
+        if last.verdict == "poisoned" and content not in excluded:
             yield (
                 f"reviews/exclusions.csv does not name {content[:12]}, "
-                f"which {review['by']!r} called poisoned in the review log"
+                f"which {last.by!r} called poisoned in the review log"
             )
     view = run_view(layout, statement.cell)
     kept = pc.is_in(view["content_sha256"], value_set=pa.array(sorted(excluded), pa.string()))
