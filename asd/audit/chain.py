@@ -11,18 +11,21 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asd.errors import DataError
+from asd.errors import BusyError, DataError
 from asd.store import atomic_file, disk_errors
 
 START = "0" * 64
 """What the first line names as the line before it; the head of an empty log."""
 
 PREVIOUS = "previous"
+PATIENCE_SECONDS = 60.0  # who signs may be typing a passphrase
+_POLL_SECONDS = 0.02
 _MEND = "take the file back from git"
 
 
@@ -57,13 +60,17 @@ class Chain:
 
 
 @contextlib.contextmanager
-def hold_chain(path: Path) -> Iterator[Chain]:
+def hold_chain(path: Path, *, patience: float = PATIENCE_SECONDS) -> Iterator[Chain]:
     """Hold a log, so that a second process waits; whatever goes with a line can be written meanwhile.
 
     The lock is on the folder: the file is replaced when a line is added, and a file for the
     lock alone would end up in git. Do not nest it for two logs of one folder.
 
+    Args:
+        patience: seconds to wait for another process.
+
     Raises:
+        BusyError: another process still holds it then.
         DataError: the chain is broken.
         DiskError: the folder may not be written to.
     """
@@ -71,10 +78,23 @@ def hold_chain(path: Path) -> Iterator[Chain]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, path, patience)
         yield Chain(path)
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, path: Path, patience: float) -> None:
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                raise BusyError(f"another process writes to {path.parent}; wait for it or stop it") from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> Link:
@@ -121,9 +141,9 @@ def _value(line: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON; {_MEND}") from error
+        raise DataError(f"{where}: not JSON; {_MEND}") from error
     if not isinstance(value, dict) or not isinstance(value.get(PREVIOUS), str):
-        raise DataError(f"{where} is no object with {PREVIOUS!r}; {_MEND}")
+        raise DataError(f"{where}: no object with {PREVIOUS!r}; {_MEND}")
     rest = {key: found for key, found in value.items() if key != PREVIOUS}
     try:
         same = (
@@ -132,7 +152,7 @@ def _value(line: bytes, where: str) -> dict[str, Any]:
     except ValueError:
         same = False
     if not same:
-        raise DataError(f"{where} is not written as asd writes it (sorted, one space, \\n); {_MEND}")
+        raise DataError(f"{where}: not written as asd writes it (sorted, one space, \\n); {_MEND}")
     return value
 
 

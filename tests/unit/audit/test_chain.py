@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asd.audit.chain import START, append_line, head, hold_chain, read_chain
-from asd.errors import DataError
+from asd.errors import BusyError, DataError
 
 ADDER = """
 import sys
@@ -107,3 +107,14 @@ def test_several_lines_under_one_hold(tmp_path: Path) -> None:
         chain.append({"n": 2})
         assert [link.value["n"] for link in chain.links] == [1, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_who_waits_too_long_is_told(log: Path) -> None:
+    before = log.read_bytes()
+    with (
+        hold_chain(log),
+        pytest.raises(BusyError, match="another process writes to"),
+        hold_chain(log, patience=0),
+    ):
+        pass
+    assert log.read_bytes() == before
