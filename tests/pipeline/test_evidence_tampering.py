@@ -27,6 +27,7 @@ from asd.audit.evidence.statement import Statement, parse
 from asd.audit.evidence.verify import Verified, verify_evidence
 from asd.layout import Cell
 from asd.params import load_workspace
+from asd.store import json_bytes
 
 CELL = Cell("digits", "badnets", "asd", 0)
 RUN = "data/runs/digits/badnets/asd/0"
@@ -374,3 +375,23 @@ def test_nonsense_in_any_member_is_one_line(signed: Signed, tmp_path: Path, cont
         problems = signed.check(members, tmp_path).problems
         assert problems, name
         assert not [text for text in problems if len(text) > 1000], name
+
+
+def test_seeds_from_a_file_of_another_name(signed: Signed, tmp_path: Path) -> None:
+    members = without_decisions(signed.members)
+    lines = members.pop(TRUSTED)
+    name = "seeds/people.csv"
+    members["params.yaml"] = members["params.yaml"].replace(
+        b"use: keys", b"use: keys\n  keys_file: people.csv"
+    )
+    lock = json.loads(members["dvc.lock"])
+    lock["stages"]["seed@digits-badnets-0"]["params"]["params.yaml"]["seeds"]["keys_file"] = "people.csv"
+    members["dvc.lock"] = json_bytes(lock)
+    parsed = parse(members["statement.json"])
+    rest = {n: d for n, d in parsed.subjects.items() if n != TRUSTED}
+    members["statement.json"] = Statement(CELL, rest, parsed.predicate).to_bytes()
+    assert signed.check(stated({**members, name: lines}), tmp_path).problems == []
+    fewer = b"".join(lines.splitlines(keepends=True)[:-5])
+    assert signed.check(stated({**members, name: fewer}), tmp_path).problems[0].startswith(f"{name}: seed ")
+    [problem] = signed.check(stated(members), tmp_path).problems
+    assert problem == f"{name}, from which the seeds are, is missing in the zip"

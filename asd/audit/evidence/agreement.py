@@ -225,23 +225,28 @@ def _seeds(layout: Layout, statement: Statement) -> Iterator[str]:
     if about.get("counts") != counts:
         yield f"seeds: seed_set.json counts {_said(about.get('counts'))}, ranked.parquet has {_said(counts)}"
     if about.get("vouched_by"):
-        yield from _vouched(layout, cell, rows, about["vouched_by"])
+        yield from _vouched(layout, statement, rows, about["vouched_by"])
 
 
-def _vouched(layout: Layout, cell: Cell, rows: list[dict[str, Any]], said: Any) -> Iterator[str]:
-    """Each seed stands in trusted.csv with the picture that was looked at."""
-    by_key = {row.key: row for row in read_trusted(layout.trusted_seeds) if row.dataset == cell.dataset}
+def _vouched(layout: Layout, statement: Statement, rows: list[dict[str, Any]], said: Any) -> Iterator[str]:
+    """Each seed stands in the file of people's seeds with the picture that was looked at."""
+    asked = names.read_yaml(layout.params).get("seeds", {}).get("keys_file", layout.trusted_seeds.name)
+    file = f"{names.relative(layout, layout.seeds_by_people)}/{asked}"
+    if file not in statement.subjects:
+        yield f"{file}, from which the seeds are, is missing in the zip"
+        return
+    dataset = statement.cell.dataset
+    by_key = {row.key: row for row in read_trusted(layout.root / file) if row.dataset == dataset}
     who: dict[str, int] = {}
     for row in rows:
         line = by_key.get(row["key"])
         if line is None or line.content_sha256 != row["content_sha256"]:
             why = "does not name it" if line is None else f"vouches for picture {line.content_sha256[:12]}"
-            picture = row["content_sha256"][:12]
-            yield f"seeds/trusted.csv: seed {row['key']!r} has picture {picture}, the file {why}"
+            yield f"{file}: seed {row['key']!r} has picture {row['content_sha256'][:12]}, the file {why}"
         else:
             who[line.by] = who.get(line.by, 0) + 1
     if who != said:
-        yield f"seeds/trusted.csv: vouched for by {_said(who)}, seed_set.json says {_said(said)}"
+        yield f"{file}: vouched for by {_said(who)}, seed_set.json says {_said(said)}"
 
 
 def _exclusions(layout: Layout, statement: Statement) -> Iterator[str]:
