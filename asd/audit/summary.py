@@ -11,6 +11,7 @@ from asd.audit.ledger import Ledger
 from asd.audit.queries import source_counts
 from asd.audit.reviews import latest_by_content, read_reviews
 from asd.audit.runs import CURRENT, Run
+from asd.audit.verdict import VERDICTS
 from asd.errors import DataError
 from asd.layout import Layout
 from asd.params import Workspace
@@ -18,7 +19,6 @@ from asd.seeds.seed_set import read_seed_set
 from asd.ship.gates import judge_run
 
 EVIDENCE = "a verdict is evidence, not proof"
-_VERDICTS = ("seed", "clean", "hard-clean", "unused", "undecided", "suspect")
 
 
 def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def verdict_counts(ledger: Ledger, run: Run) -> dict[str, int] | None:
     """Samples by verdict; None where the run judges nothing."""
     sql = "select verdict, count(*) as n from samples where run = ? and verdict is not null group by 1"
     found = {row["verdict"]: row["n"] for row in ledger.rows(sql, [run.name])}
-    return {name: found.get(name, 0) for name in _VERDICTS} if found else None
+    return {name: found.get(name, 0) for name in VERDICTS} if found else None
 
 
 def _by_class(ledger: Ledger, run: Run) -> dict[str, int]:

@@ -38,6 +38,8 @@ OPINIONS = {
     "neighbour_disagreement": "high is suspicious",
     "cleanlab_label_quality": "low is suspicious",
 }
+_NEAR = ("verdict", "suspicion", "distance")
+_PASTED = ("class_name", "source")
 _COLUMNS = ("key", "class_name", "verdict", "suspicion", "in_pool_at_end", "final_loss", "rank_overall")
 
 
@@ -102,7 +104,7 @@ def _print_sample(facts: dict[str, Any]) -> None:
     row = facts["sample"]
     typer.echo(f"{row['key']} in {facts['run']}")
     for name in _FACTS:
-        typer.echo(f"  {name:22} {shown(row[name])}")
+        typer.echo(f"  {name:22} {pasted(row[name]) if name in _PASTED else shown(row[name])}")
     verdict = row["verdict"]
     typer.echo(f"verdict: {shown(verdict)}   suspicion: {shown(row['suspicion'])} (1 is worst)")
     if row["reason"]:
@@ -158,7 +160,7 @@ def _print_around(facts: dict[str, Any]) -> None:
         print_table(
             ("nearest by", "key", "class", "verdict", "suspicion", "distance", "source"),
             [
-                (by, o["key"], o["class_name"], o["verdict"], o["suspicion"], o["distance"], o["source"])
+                (by, o["key"], pasted(o["class_name"]), *(o[name] for name in _NEAR), pasted(o["source"]))
                 for by, o in rows
             ],
             left=4,
@@ -214,13 +216,18 @@ def pool(
     if page.rows:
         print_table(
             ("key", "class", "verdict", "suspicion", "in pool", "loss", "rank", "source"),
-            [[row[name] for name in _COLUMNS] + [pasted(row["source"])] for row in page.rows],
+            [_row(row) for row in page.rows],
             left=3,
         )
     last = offset + len(page.rows)
     typer.echo(f"{offset + 1 if page.rows else 0} to {last} of {page.total} samples of {run.name}, by {sort}")
     if page.rows:
         typer.echo(f"next: asd audit sample {page.rows[0]['key']} --cell {run.name}")
+
+
+def _row(row: dict[str, Any]) -> list[Any]:
+    """What can be pasted back is quoted where a shell needs it."""
+    return [pasted(row[name]) if name in _PASTED else row[name] for name in (*_COLUMNS, "source")]
 
 
 def sql(

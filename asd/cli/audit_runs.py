@@ -205,7 +205,10 @@ def _print_diff(facts: dict[str, Any]) -> None:
         print_table(
             ("key", "from", "to", "class", "suspicion", "source"),
             [
-                (o["key"], o["before"], o["after"], o["class_name"], o["suspicion"], pasted(o["source"]))
+                (
+                    *(o["key"], o["before"], o["after"], pasted(o["class_name"])),
+                    *(o["suspicion"], pasted(o["source"])),
+                )
                 for o in facts["samples"]
             ],
             left=4,
