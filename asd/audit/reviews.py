@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from asd.audit.exclusions import Exclusion, checked_note, read_exclusions, write_exclusions
 from asd.errors import DataError, ParamsError
+from asd.exclusions import Exclusion, read_exclusions, write_exclusions
 from asd.layout import Layout
-from asd.seeds.trusted import checked_name
+from asd.people import checked_name, checked_note
 from asd.shards.keys import check_key
 from asd.step_lock import hold_step
 from asd.steps import StepItem

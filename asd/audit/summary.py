@@ -6,13 +6,13 @@ from collections import Counter
 from typing import Any
 
 from asd import store
-from asd.audit.exclusions import excluded, read_exclusions
 from asd.audit.ledger import Ledger
 from asd.audit.queries import source_counts
 from asd.audit.reviews import latest_by_content, read_reviews
 from asd.audit.runs import CURRENT, Run
 from asd.audit.verdict import VERDICTS
 from asd.errors import DataError
+from asd.exclusions import excluded, read_exclusions
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.seeds.seed_set import read_seed_set

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from asd import cli
-from asd.audit.exclusions import excluded
+from asd.exclusions import excluded
 from asd.layout import Cell
 from asd.shards.manifest import read_index
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from asd import store
-from asd.audit.exclusions import Exclusion, write_exclusions
 from asd.audit.journal import note_states
+from asd.exclusions import Exclusion, write_exclusions
 from asd.layout import Cell
 from asd.truth import PoisonTruth
 from asd.types import SampleIndex

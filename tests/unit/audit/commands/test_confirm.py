@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from asd import store
-from asd.audit.exclusions import read_exclusions
 from asd.audit.reviews import read_reviews
+from asd.exclusions import read_exclusions
 from asd.layout import Cell
 from asd.types import SampleIndex
 
