@@ -66,9 +66,9 @@ def sample(
     """
     from asd.audit.exporting import plain
     from asd.audit.history_of_sample import neighbours, over_revisions
+    from asd.audit.limits import NO_PROOF
     from asd.audit.queries import find_sample, trajectory
     from asd.audit.reviews import read_reviews
-    from asd.audit.summary import EVIDENCE
 
     layout = (opened := open_audit(workspace)).layout
     with one_run(opened, cell) as (run, ledger):
@@ -89,7 +89,7 @@ def sample(
                 {"at": r.at, "by": r.by, "as": r.verdict, "key": r.key, "run": r.run, "note": r.note}
                 for r in said
             ],
-            "note": EVIDENCE,
+            "note": NO_PROOF,
         }
     if as_json:
         print_json(plain(facts))
@@ -97,7 +97,7 @@ def sample(
     _print_sample(facts)
     _print_trajectory(path)
     _print_around(facts)
-    typer.echo(f"\n{EVIDENCE}")
+    typer.echo(f"\n{NO_PROOF}")
 
 
 def _print_sample(facts: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _print_around(facts: dict[str, Any]) -> None:
     )
     for one in before:
         what = {
-            None: "its files are no longer in the cache (`asd clean` removes them)",
+            None: "its files are no longer in the cache (`asd clean --all` removes them)",
             False: "not in the data",
         }
         told = what.get(one["found"]) or (

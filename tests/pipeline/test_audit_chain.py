@@ -79,5 +79,7 @@ def test_a_picture_confirmed_as_poisoned_leaves_the_next_run(audit: Audit) -> No
     pipeline.step("fetch", ASD)
     assert f"--key {plain['key']} --by NAME" in audit.said("seeds", "candidates")
 
-    shutil.rmtree(pipeline.root / ".dvc" / "cache" / "files")  # as `asd clean` does with what nothing names
-    assert "`asd clean` removes" in audit.said("audit", "summary", f"{ASD}@previous", code=3)
+    shutil.rmtree(
+        pipeline.root / ".dvc" / "cache" / "files"
+    )  # as `asd clean --all` does with what nothing names
+    assert "`asd clean --all` removes" in audit.said("audit", "summary", f"{ASD}@previous", code=3)

@@ -83,7 +83,7 @@ def test_summary_says_what_a_reviewer_reads_first(kit: Any, capsys: Any) -> None
         "warning: epoch 1: dog is starved",
     ):
         assert f"  {line}\n" in text, line
-    assert text.splitlines()[-1] == "a verdict is evidence, not proof"
+    assert text.splitlines()[-1] == "A verdict is evidence, not proof."
 
 
 def test_summary_as_facts(kit: Any, capsys: Any) -> None:
@@ -114,7 +114,7 @@ def test_summary_as_facts(kit: Any, capsys: Any) -> None:
         {"verdict": "seed", "as": "clean", "samples": 1},
         {"verdict": "suspect", "as": "poisoned", "samples": 1},
     ]  # fmt: skip
-    assert (run["gates"], run["note"]) == ([], "a verdict is evidence, not proof")
+    assert (run["gates"], run["note"]) == ([], "A verdict is evidence, not proof.")
 
 
 def test_summary_holds_the_gates(kit: Any, capsys: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_sample_in_words(kit: Any, capsys: Any) -> None:
     assert "loss: • outside the clean pool, # inside" in text
     assert "second opinions (no part of the verdict):" in text
     assert "what we planted (no run knew it): clean" in text
-    assert text.endswith("a verdict is evidence, not proof\n")
+    assert text.endswith("A verdict is evidence, not proof.\n")
 
 
 def test_a_run_without_epochs_has_no_trajectory(kit: Any, capsys: Any) -> None:

@@ -66,7 +66,7 @@ def test_a_keys_file_is_one_that_seeds_read(kit: Any, capsys: Any) -> None:
     file = kit.layout.seeds_by_people / "mine.txt"
     assert kit.asd("audit", "export", str(file), "--verdict", "seed") == 0
     out = capsys.readouterr().out
-    assert "somebody must look at every picture before it is a seed" in out
+    assert "Somebody must look at every picture before it is a seed" in out
     assert "asd run -S seeds.use=keys -S seeds.keys_file=mine.txt" in out
     assert list(read_keys_file(file)) == ["k0"]
 

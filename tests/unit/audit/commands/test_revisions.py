@@ -112,7 +112,7 @@ def test_results_that_clean_removed_are_told(twice: Any) -> None:
     for folder in twice.cache.iterdir():
         shutil.rmtree(folder)
     with pytest.raises(
-        DataError, match=r"recorded 2026-01-10T12:00:00Z are no longer in DVC's cache .*`asd clean`"
+        DataError, match=r"recorded 2026-01-10T12:00:00Z are no longer in DVC's cache .*`asd clean --all`"
     ):
         find_run(twice.layout, f"{NAME}@previous")
     assert verdict(twice, NAME) == "unused"
