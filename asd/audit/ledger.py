@@ -19,8 +19,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asd import store
 from asd.audit.ledger_sql import check_question, quoted
+from asd.audit.ledger_tables import (
+    LIGHT_COLUMNS,
+    POOLS,
+    REVIEWS,
+    RUNS,
+    SAMPLES,
+    pool_rows,
+    review_rows,
+    run_row,
+)
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
 from asd.errors import DataError, ParamsError
@@ -34,94 +43,8 @@ MOST_ROWS = 100_000
 MOST_SECONDS = 120
 """Limits of a person's question."""
 
-_SAMPLES = {
-    "key": "varchar",
-    "content_sha256": "varchar",
-    "source": "varchar",
-    "label": "integer",
-    "class_name": "varchar",
-    "in_pool_at_end": "boolean",
-    "first_epoch_in": "integer",
-    "epochs_in": "integer",
-    "entries": "integer",
-    "exits": "integer",
-    "final_loss": "float",
-    "rank_in_class": "bigint",
-    "rank_overall": "bigint",
-    "loss_reduction": "float",
-    "is_seed": "boolean",
-    "verdict": "varchar",
-    "suspicion": "float",
-    "decided_by": "varchar",
-    "decided_epoch": "integer",
-    "decided_rank": "bigint",
-    "decided_of": "bigint",
-    "decided_score": "float",
-    "decided_cut": "float",
-    "reason": "varchar",
-    "predicted_class": "varchar",
-    "predicted_confidence": "float",
-    "spectral_signature": "float",
-    "activation_clustering": "float",
-    "neighbour_disagreement": "float",
-    "cleanlab_label_quality": "float",
-    "truth_role": "varchar",
-    "truth_label_before": "integer",
-}
-"""Columns of `samples`, null where a run's table lacks one (an earlier version of asd, no truth)."""
-
-LIGHT_COLUMNS = tuple(name for name in _SAMPLES if not name.startswith(("decided_", "reason", "truth_label")))
-"""What lists of samples show, filter and sort by."""
-
 MOST_LOADED = 2
 """Runs whose `LIGHT_COLUMNS` are kept in memory."""
-
-_POOLS = {
-    "run": "varchar",
-    "epoch": "integer",
-    "stage": "integer",
-    "rule": "varchar",
-    "cut": "double",
-    "size": "bigint",
-    "poisoned": "bigint",
-    "precision": "double",
-    "recall": "double",
-    "auroc_loss": "double",
-    "auroc_reduction": "double",
-}
-
-_RUNS = {
-    "run": "varchar",
-    "dataset": "varchar",
-    "attack": "varchar",
-    "defense": "varchar",
-    "trial": "integer",
-    "revision": "varchar",
-    "samples": "bigint",
-    "acc": "double",
-    "acc_untrusted": "double",
-    "asr": "double",
-    "asr_base": "double",
-    "clean_pool": "bigint",
-    "poison_in_pool": "bigint",
-    "planted": "bigint",
-    "estimated_poisoned_share": "double",
-    "estimate_low": "double",
-    "estimate_high": "double",
-    "suspects": "bigint",
-}
-
-_REVIEWS = {
-    "at": "varchar",
-    "by": "varchar",
-    "as": "varchar",
-    "dataset": "varchar",
-    "key": "varchar",
-    "content_sha256": "varchar",
-    "label": "varchar",
-    "run": "varchar",
-    "note": "varchar",
-}
 
 
 class Ledger:
@@ -155,9 +78,9 @@ class Ledger:
         try:
             self._add_samples()
             self._add_history()
-            self._add_table("pools", _POOLS, [row for run in runs for row in _pool_rows(run)])
-            self._add_table("runs", _RUNS, [_run_row(run, self._counts[run.name]) for run in runs])
-            self._add_table("reviews", _REVIEWS, _review_rows(layout.review_log))
+            self._add_table("pools", POOLS, [row for run in runs for row in pool_rows(run)])
+            self._add_table("runs", RUNS, [run_row(run, self._counts[run.name]) for run in runs])
+            self._add_table("reviews", REVIEWS, review_rows(layout.review_log))
             self._lock_down()
         except BaseException:
             self._database.close()
@@ -256,14 +179,14 @@ class Ledger:
         for run in self.runs.values():
             names = _column_names(run.samples)
             columns = ", ".join(
-                (name if name in names else f"null::{kind} as {name}") for name, kind in _SAMPLES.items()
+                (name if name in names else f"null::{kind} as {name}") for name, kind in SAMPLES.items()
             )
             parts.append(
                 f"select {quoted(run.name)} as run, {columns}, file_row_number as row "
                 f"from read_parquet({quoted(run.samples)}, file_row_number = true)"
             )
             self._counts[run.name] = pq.read_metadata(run.samples).num_rows
-        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in _SAMPLES.items())
+        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in SAMPLES.items())
         empty = f"select null::varchar as run, {nothing}, null::bigint as row where false"
         self._database.execute("create view samples as " + " union all ".join(parts or [empty]))
 
@@ -359,43 +282,3 @@ def _read_metadata(file: Path) -> pq.FileMetaData:
         raise DataError(f"missing file {file}") from error
     except Exception as error:
         raise DataError(f"{file} is not a Parquet file: {error}") from error
-
-
-def _pool_rows(run: Run) -> list[dict[str, Any]]:
-    if not run.pools.is_file():
-        return []
-    return [{"run": run.name} | epoch for epoch in store.read_json(run.pools)["epochs"]]
-
-
-def _run_row(run: Run, count: int) -> dict[str, Any]:
-    cell = run.cell
-    pools = store.read_json(run.pools) if run.pools.is_file() else {}
-    metrics = store.read_json(run.metrics) if run.metrics.is_file() else {}
-    final, share = pools.get("final") or {}, pools.get("estimated_poisoned_share") or {}
-    low, high = share.get("interval") or (None, None)
-    return {
-        "run": run.name,
-        "dataset": cell.dataset,
-        "attack": cell.attack,
-        "defense": cell.defense,
-        "trial": cell.trial,
-        "revision": run.revision,
-        "samples": count,
-        **{name: metrics.get(name) for name in ("acc", "acc_untrusted", "asr", "asr_base")},
-        "clean_pool": final.get("size"),
-        "poison_in_pool": final.get("poisoned"),
-        "planted": pools.get("planted"),
-        "estimated_poisoned_share": share.get("value"),
-        "estimate_low": low,
-        "estimate_high": high,
-        "suspects": (pools.get("verdicts") or {}).get("suspect"),
-    }
-
-
-def _review_rows(log: Path) -> list[dict[str, Any]]:
-    if not log.is_file():
-        return []
-    try:
-        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
-    except ValueError as error:
-        raise DataError(f"{log} is damaged: {error}") from error

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from asd.audit.ledger import LIGHT_COLUMNS, Ledger, history_facts
+from asd.audit.ledger import Ledger, history_facts
+from asd.audit.ledger_tables import LIGHT_COLUMNS
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
 from asd.errors import ParamsError
