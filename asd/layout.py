@@ -55,6 +55,11 @@ class Layout:
         """Pictures of the training data that people vouch for, from `asd seeds add`."""
         return self.seeds_by_people / "trusted.csv"
 
+    @property
+    def seed_rejects(self) -> Path:
+        """Pictures that people looked at and would not vouch for (in git)."""
+        return self.seeds_by_people / "rejects.jsonl"
+
     def seed_sheets(self, dataset: str) -> Path:
         """Pictures to pick seeds from (derived, ignored by git); no step depends on them."""
         return self.root / "sheets" / dataset
@@ -77,6 +82,11 @@ class Layout:
     def run_record(self) -> Path:
         """What the last runs planned and how far they came."""
         return self.local / "record.json"
+
+    @property
+    def audit_tokens(self) -> Path:
+        """Salted hashes of the reviewers' tokens (mode 0600)."""
+        return self.local / "audit-tokens.json"
 
     def step_lock(self, name: str) -> Path:
         return self.local / "locks" / f"{name}.lock"
