@@ -60,6 +60,25 @@ class Layout:
         """Pictures that people looked at and would not vouch for (in git)."""
         return self.seeds_by_people / "rejects.jsonl"
 
+    @property
+    def reviews(self) -> Path:
+        """What reviewers said of samples and runs (in git)."""
+        return self.root / "reviews"
+
+    @property
+    def review_log(self) -> Path:
+        """One line a review, each with the hash of the line before."""
+        return self.reviews / "log.jsonl"
+
+    @property
+    def exclusions(self) -> Path:
+        """Training images that reviewers confirmed as poisoned: left out by `fetch`."""
+        return self.reviews / "exclusions.csv"
+
+    def decisions(self, cell: Cell) -> Path:
+        """Signed decisions on a cell, one a line."""
+        return self.reviews / "decisions" / cell.dataset / cell.attack / cell.defense / f"{cell.trial}.jsonl"
+
     def seed_sheets(self, dataset: str) -> Path:
         """Pictures to pick seeds from (derived, ignored by git); no step depends on them."""
         return self.root / "sheets" / dataset
@@ -85,8 +104,13 @@ class Layout:
 
     @property
     def audit_tokens(self) -> Path:
-        """Salted hashes of the reviewers' tokens (mode 0600)."""
+        """Salted hashes of the reviewers' tokens for the web page (mode 0600)."""
         return self.local / "audit-tokens.json"
+
+    @property
+    def revision_journal(self) -> Path:
+        """Which states of each cell this machine has seen, one a line."""
+        return self.local / "revisions.jsonl"
 
     def step_lock(self, name: str) -> Path:
         return self.local / "locks" / f"{name}.lock"
@@ -170,6 +194,9 @@ class Layout:
 
     def audit_samples(self, cell: Cell) -> Path:
         return self.run(cell) / "audit" / "samples.parquet"
+
+    def audit_neighbours(self, cell: Cell) -> Path:
+        return self.run(cell) / "audit" / "neighbours.parquet"
 
     def audit_pools(self, cell: Cell) -> Path:
         return self.run(cell) / "audit" / "pools.json"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asd import metrics
-from asd.audit.ledger import membership
 from asd.audit.pictures import picture_uri
 from asd.audit.record import RunRecord, TruthMasks
+from asd.audit.samples import membership
 from asd.types import Images, Labels
 
 SHOWN = 24

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from asd import store
-from asd.audit.ledger import sample_table
 from asd.audit.purity import pool_figures
 from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_masks
 from asd.audit.report import ReportInput, SeedNote, render_report
+from asd.audit.samples import sample_table
 from asd.audit.verdict import judge
 from asd.layout import Cell, Layout
 from asd.params import Workspace

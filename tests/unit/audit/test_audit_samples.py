@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from asd.audit.ledger import membership, sample_table
 from asd.audit.record import join_stages
+from asd.audit.samples import membership, sample_table
 from asd.audit.verdict import judge
 from asd.errors import DataError
 from asd.pools.history import History
