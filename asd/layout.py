@@ -56,11 +56,6 @@ class Layout:
         return self.seeds_by_people / "trusted.csv"
 
     @property
-    def seed_rejects(self) -> Path:
-        """Pictures that people looked at and would not vouch for (in git)."""
-        return self.seeds_by_people / "rejects.jsonl"
-
-    @property
     def reviews(self) -> Path:
         """What reviewers said of samples and runs (in git)."""
         return self.root / "reviews"
@@ -74,6 +69,11 @@ class Layout:
     def exclusions(self) -> Path:
         """Training images that reviewers confirmed as poisoned: left out by `fetch`."""
         return self.reviews / "exclusions.csv"
+
+    @property
+    def seed_rejects(self) -> Path:
+        """Pictures that people looked at and would not vouch for. Not below seeds/: no step depends on it."""
+        return self.reviews / "seed_rejects.jsonl"
 
     def decisions(self, cell: Cell) -> Path:
         """Signed decisions on a cell, one a line."""

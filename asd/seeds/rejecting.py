@@ -1,4 +1,4 @@
-"""What people would not vouch for: `seeds/rejects.jsonl`, so that nobody has to look twice. Meant for git.
+"""What people would not vouch for: `reviews/seed_rejects.jsonl`, so that nobody has to look twice. Meant for git.
 
 A picture with a wrong label cannot be a seed (docs/seeds.md): it is rejected, and the right class
 stands beside it for whoever mends the source. Nothing else reads it.

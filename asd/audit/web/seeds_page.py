@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from asd.audit.web.picture_routes import seed_picture_path
 from asd.audit.web.render import with_query
 from asd.audit.web.site import Site
 from asd.errors import ParamsError
+from asd.seeds.adding import check_class
 from asd.seeds.rejecting import Training, accept, reject, withdraw
 
 PER_PAGE = 24
@@ -95,9 +97,7 @@ def _decide(site: Site, training: Training, form: dict[str, str]) -> str:
             reject(site.layout, training, key, content, note=form.get("note", ""))
             return "rejected"
         case "relabel":
-            right = form.get("right_class", "")
-            if not right:
-                raise ParamsError("which class is the right one?")
+            right = _class_named(form.get("right_class", ""), training.class_names)
             reject(site.layout, training, key, content, right_class=right, note=form.get("note", ""))
             return "rejected"
         case "withdraw":
@@ -105,6 +105,21 @@ def _decide(site: Site, training: Training, form: dict[str, str]) -> str:
             return "withdrawn"
         case _:
             raise ParamsError("accept, reject, relabel or withdraw?")
+
+
+def _class_named(text: str, class_names: Sequence[str]) -> str:
+    """A class by its name, or by its number as the page offers it (`3 cat`).
+
+    Raises:
+        ParamsError: it is neither.
+    """
+    number = text.partition(" ")[0]
+    if text not in class_names and number.isascii() and number.isdigit() and len(number) < 9:
+        return class_names[int(number)] if int(number) < len(class_names) else text
+    if not text:
+        raise ParamsError("which class is the right one?")
+    check_class(text, class_names)
+    return text
 
 
 def _number(text: str | None) -> int:
