@@ -21,6 +21,7 @@ _FILES = {
     "gitignore": ".gitignore",
     "dvcignore": ".dvcignore",
     "seeds_readme.md": "seeds/README.md",
+    "exclusions.csv": "reviews/exclusions.csv",
 }
 """Template file -> its place in a workspace."""
 

@@ -25,7 +25,7 @@ class Readied:
 
 
 def make_ready(root: Path) -> Readied:
-    """Complete `params.yaml`, write missing source pointers and the seeds folder, refresh `asd.lock`.
+    """Complete `params.yaml`, write what is missing of sources, seeds and reviews, refresh `asd.lock`.
 
     Raises:
         ParamsError: `params.yaml` is wrong.
@@ -38,9 +38,15 @@ def make_ready(root: Path) -> Readied:
     for dataset in (*workspace.params.cells.datasets, sources.SEEDS):
         sources.ensure_pointer(layout, dataset)
     if not layout.seeds_by_people.is_dir():
-        with atomic_file(layout.seeds_by_people / "README.md") as temporary:
-            temporary.write_bytes((TEMPLATE / "seeds_readme.md").read_bytes())
+        _place("seeds_readme.md", layout.seeds_by_people / "README.md")
+    if not layout.exclusions.exists():
+        _place("exclusions.csv", layout.exclusions)
     return Readied(workspace, tuple(added), tuple(code_lock.refresh(workspace)))
+
+
+def _place(template: str, target: Path) -> None:
+    with atomic_file(target) as temporary:
+        temporary.write_bytes((TEMPLATE / template).read_bytes())
 
 
 def protect_local(layout: Layout) -> None:

@@ -62,6 +62,23 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Excluded:
+    """A picture that a person confirmed as poisoned and that is therefore no sample.
+
+    Attributes:
+        key: the key that it would have had.
+        source: where it came from.
+        class_name: its class as given.
+        content_sha256: hash (hex) of the picture.
+    """
+
+    key: str
+    source: str
+    class_name: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
 class SampleIndex:
     """What is known of N samples besides their pixels, in manifest order.
 

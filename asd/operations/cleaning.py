@@ -101,6 +101,7 @@ def _places(layout: Layout) -> Iterator[Path]:
     """Everything in the folders that our writers write to; what lies in a leftover goes with it."""
     yield from layout.root.glob(".*.tmp-*")
     folders = [layout.data, layout.root / ".cache", layout.scratch, layout.local, layout.seeds_by_people]
+    folders.append(layout.reviews)
     folders += [layout.root / name for name in ("models", "sources", ".dvc")]
     for folder in folders:
         for place in folder.rglob(".*.tmp-*") if folder.is_dir() else ():

@@ -18,6 +18,7 @@ FORMAT = "asd-shards/1"
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.json"
+EXCLUDED = "excluded.json"
 INDEX_SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -52,7 +53,7 @@ class Base:
 
 @dataclass(frozen=True)
 class LeftOutFile:
-    """`left_out.json`: how many pictures it names, and its SHA-256 (hex)."""
+    """`left_out.json` or `excluded.json`: how many pictures it names, and its SHA-256 (hex)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -75,6 +76,7 @@ class Manifest:
         index_sha256: SHA-256 (hex) of index.parquet.
         base: what this is an overlay of, if it is one.
         left_out: the record of pictures that could not be read, if there are any.
+        excluded: the record of pictures that people confirmed as poisoned, if there are any.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -90,12 +92,14 @@ class Manifest:
     index_sha256: str
     base: Base | None
     left_out: LeftOutFile | None = None
+    excluded: LeftOutFile | None = None
 
     def to_bytes(self) -> bytes:
-        """The bytes of manifest.json; `left_out` stands there only if something was."""
+        """The bytes of manifest.json; `left_out` and `excluded` stand there only if something was."""
         fields = asdict(self)
-        if self.left_out is None:
-            del fields["left_out"]
+        for name in ("left_out", "excluded"):
+            if fields[name] is None:
+                del fields[name]
         return store.json_bytes(fields)
 
     @property

@@ -109,6 +109,21 @@ class SinglePictures:
         Raises:
             DataError: the shard is gone, or holds another picture than this one.
         """
+        path, layer = self._place(row, key)
+        image = decode_png(self._bytes(path, f"{key}.png"), layer.manifest.image_shape, f"{path}: {key}")
+        if content_sha256(image) != content:
+            raise DataError(f"{path}: the picture of {key} is not the one that the run saw")
+        return image
+
+    def shard_of(self, row: int, key: str) -> Path:
+        """The shard in which a sample's picture should be; whether it is there is not looked at.
+
+        Raises:
+            DataError: the view has no such row, or a manifest or index is missing or damaged.
+        """
+        return self._place(row, key)[0]
+
+    def _place(self, row: int, key: str) -> tuple[Path, _Layer]:
         base, overlay, extra = self._layers()
         assert base is not None  # noqa: S101
         layer, at = base, row
@@ -118,11 +133,7 @@ class SinglePictures:
             layer, at = extra, row - base.manifest.count
         elif overlay is not None and (over := overlay.row_of(key)) >= 0:
             layer, at = overlay, over
-        path = layer.shard_of(at)
-        image = decode_png(self._bytes(path, f"{key}.png"), layer.manifest.image_shape, f"{path}: {key}")
-        if content_sha256(image) != content:
-            raise DataError(f"{path}: the picture of {key} is not the one that the run saw")
-        return image
+        return layer.shard_of(at), layer
 
     def _layers(self) -> list[_Layer | None]:
         folders = [self.base, self.overlay, self.extra]

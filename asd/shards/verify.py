@@ -8,8 +8,8 @@ from pathlib import Path
 
 from asd import store
 from asd.errors import DataError
-from asd.shards.left_out import read_left_out
-from asd.shards.manifest import INDEX, LEFT_OUT, MANIFEST, read_manifest
+from asd.shards.left_out import read_excluded, read_left_out
+from asd.shards.manifest import EXCLUDED, INDEX, LEFT_OUT, MANIFEST, read_manifest
 from asd.shards.read import Layer
 
 
@@ -22,10 +22,12 @@ def verify_folder(folder: Path) -> None:
     manifest = read_manifest(folder)
     wanted = {MANIFEST, INDEX, *(shard.name for shard in manifest.shards)}
     wanted |= {LEFT_OUT} if manifest.left_out else set()
+    wanted |= {EXCLUDED} if manifest.excluded else set()
     strangers = sorted(path.name for path in folder.iterdir() if path.name not in wanted)
     if strangers:
         raise DataError(f"{folder} holds {strangers[0]!r}, which its manifest does not name")
     read_left_out(folder, manifest)
+    read_excluded(folder, manifest)
     Layer.open(folder).verify()
 
 

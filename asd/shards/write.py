@@ -16,10 +16,10 @@ from asd import store
 from asd.errors import DataError, DiskError
 from asd.shards import tar
 from asd.shards.keys import check_key
-from asd.shards.left_out import write_left_out
+from asd.shards.left_out import write_excluded, write_left_out
 from asd.shards.manifest import FORMAT, INDEX, INDEX_SCHEMA, MANIFEST, Base, Manifest, Shard
 from asd.shards.png import encode_png
-from asd.types import LeftOut, Sample
+from asd.types import Excluded, LeftOut, Sample
 
 SHARD_SAMPLES = 10_000
 SHARD_BYTES = 64 * 2**20
@@ -38,6 +38,7 @@ def write_shards(
     base: Manifest | None = None,
     order: Sequence[str] | None = None,
     left_out: Sequence[LeftOut] = (),
+    excluded: Sequence[Excluded] = (),
     shard_samples: int = SHARD_SAMPLES,
 ) -> Manifest:
     """Write tars, index and manifest into the existing `folder`.
@@ -49,6 +50,7 @@ def write_shards(
         base: the manifest of the whole set, if the samples are an overlay over it.
         order: the keys that must come, in this order.
         left_out: pictures that could not be read; looked at when all samples have come.
+        excluded: pictures that people confirmed as poisoned; looked at when all samples have come.
         shard_samples: most samples in one tar (a tar also ends at about 64 MiB).
 
     Raises:
@@ -74,6 +76,7 @@ def write_shards(
         index_sha256=store.file_sha256(folder / INDEX),
         base=None if base is None else Base(f"{base.name}/{base.split}", base.sha256),
         left_out=write_left_out(folder, left_out),
+        excluded=write_excluded(folder, excluded),
     )
     (folder / MANIFEST).write_bytes(manifest.to_bytes())
     return manifest

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd import store
+from asd.audit.exclusions import Exclusion, read_exclusions
 from asd.datasets._base import SPLITS, LoadedSplit
 from asd.datasets._obtain import obtain, test_source
 from asd.datasets._test_folder import check_apart, for_training, load_test
@@ -13,10 +15,10 @@ from asd.errors import DataError
 from asd.layout import Layout
 from asd.params import Variant, Workspace
 from asd.progress import Reporter
-from asd.shards.manifest import LEFT_OUT, read_index
+from asd.shards.manifest import EXCLUDED, LEFT_OUT, read_index
 from asd.shards.write import check_space, write_shards
 from asd.steps import StepItem
-from asd.types import Sample
+from asd.types import Excluded, Sample
 
 
 def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
@@ -24,10 +26,12 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
 
     Raises:
         ParamsError: no source where one is needed.
-        DataError: a broken image, no test split, a source that differs from its pointer, or a
-            trusted test set that shares pictures with the training data.
+        DataError: a broken image, no test split, a source that differs from its pointer, a
+            trusted test set that shares pictures with the training data, or exclusions that would
+            take out a whole class.
     """
     layout = workspace.layout
+    lines = [line for line in read_exclusions(layout.exclusions) if line.dataset == item.dataset]
     variant = workspace.variant("datasets", item.dataset)
     source = obtain(layout, variant, reporter)
     train, test = _load(layout, variant, source, reporter)
@@ -39,7 +43,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         store.atomic_directory(layout.fetched(item.dataset, "train")) as train_folder,
         store.atomic_directory(layout.fetched(item.dataset, "test")) as test_folder,
     ):
-        _write(train_folder, train, item.dataset, "train", progress)
+        _write(train_folder, train, item.dataset, "train", progress, lines)
         _write(test_folder, test, item.dataset, "test", progress)
         obtain(layout, variant, reporter)  # the source is still what its pointer says
         if variant.params.test == "folder":
@@ -65,24 +69,85 @@ def _check_alike(dataset: str, train: LoadedSplit, test: LoadedSplit) -> None:
             raise DataError(f"{dataset}: the test split has {field} {got}, the training split {wanted}")
 
 
-def _write(folder: Path, loaded: LoadedSplit, name: str, split: str, progress: _Progress) -> None:
+def _write(
+    folder: Path,
+    loaded: LoadedSplit,
+    name: str,
+    split: str,
+    progress: _Progress,
+    lines: Sequence[Exclusion] = (),
+) -> None:
+    excluding = _Excluding(loaded.class_names, lines)
     manifest = write_shards(
         folder,
-        progress.over(loaded.samples),
+        excluding.over(progress.over(loaded.samples)),
         left_out=loaded.left_out,
+        excluded=excluding.excluded,
         name=name,
         split=split,
         class_names=loaded.class_names,
         image_shape=loaded.image_shape,
         trusted=loaded.trusted,
     )
-    if manifest.count + len(loaded.left_out) != loaded.count:
+    if manifest.count + len(loaded.left_out) + len(excluding.excluded) != loaded.count:
         raise DataError(f"{name}: wanted {loaded.count} {split} images, got {manifest.count}")
+    excluding.check(name)
+    place = f"data/fetched/{name}/{split}"
     if loaded.left_out:
         progress.reporter.warn(
             f"{len(loaded.left_out)} of {loaded.count} {split} images cannot be read and are left out; "
-            f"each is named in data/fetched/{name}/{split}/{LEFT_OUT}"
+            f"each is named in {place}/{LEFT_OUT}"
         )
+    for text in excluding.warnings(place):
+        progress.reporter.warn(text)
+
+
+class _Excluding:
+    """Takes out the pictures that people confirmed as poisoned, by content, and records each."""
+
+    def __init__(self, class_names: Sequence[str], lines: Sequence[Exclusion]) -> None:
+        self.excluded: list[Excluded] = []
+        self._class_names, self._lines = class_names, lines
+        self._kept: Counter[str] = Counter()
+
+    def over(self, samples: Iterator[Sample]) -> Iterator[Sample]:
+        """Pass on what is not excluded."""
+        unwanted = {line.content_sha256 for line in self._lines}
+        for sample in samples:
+            name = self._class_names[sample.label]
+            if unwanted and (content := sample.content_sha256) in unwanted:
+                self.excluded.append(Excluded(sample.key, sample.source, name, content))
+            else:
+                self._kept[name] += 1
+                yield sample
+
+    def check(self, dataset: str) -> None:
+        """Refuse to train without a class that the data has.
+
+        Raises:
+            DataError: names the class and how many pictures of it would go.
+        """
+        for name, count in Counter(one.class_name for one in self.excluded).items():
+            if not self._kept[name]:
+                raise DataError(
+                    f"reviews/exclusions.csv takes out all {count} pictures of class {name!r} of {dataset}: "
+                    "`asd audit confirm KEY --as clean` takes a line back; or take the class out of the data"
+                )
+
+    def warnings(self, place: str) -> Iterator[str]:
+        """What a person should read: how many went, and which lines took nothing out."""
+        if self.excluded:
+            yield (
+                f"{len(self.excluded)} pictures are left out because somebody confirmed them as poisoned; "
+                f"each is named in {place}/{EXCLUDED}"
+            )
+        found = {one.content_sha256 for one in self.excluded}
+        for line in self._lines:
+            if line.content_sha256 not in found:
+                yield (
+                    f"reviews/exclusions.csv: {line.content_sha256} (by {line.by}, {line.day}) takes nothing out: "
+                    "no training picture has this content; it left the source, or the step poison made it"
+                )
 
 
 class _Progress:

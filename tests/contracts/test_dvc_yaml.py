@@ -96,12 +96,12 @@ def test_every_stage_has_a_dependency_or_the_run_cache_would_not_serve_it(step: 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_a_stage_depends_on_was_made_by_an_earlier_one_or_by_a_person(step: str) -> None:
     earlier = {str(out) for before in STEPS[: STEPS.index(step)] for out in wanted_outs(before)}
-    by_people = {"sources/d.json", "sources/seeds.json", "seeds"}
+    by_people = {"sources/d.json", "sources/seeds.json", "seeds", "reviews/exclusions.csv"}
     assert set(listed(step, "deps")) <= earlier | by_people
 
 
 def test_fetch_and_seed_depend_on_what_people_wrote() -> None:
-    assert listed("fetch", "deps") == [str(LAYOUT.source("d"))]
+    assert listed("fetch", "deps") == [str(LAYOUT.source("d")), str(LAYOUT.exclusions)]
     assert {str(LAYOUT.seeds_by_people), str(LAYOUT.source("seeds"))} <= set(listed("seed", "deps"))
 
 

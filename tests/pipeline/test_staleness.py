@@ -80,6 +80,7 @@ EDITS: dict[str, tuple[tuple[str, str, str], list[str]]] = {
     ),
     "source": (("sources/digits.json", "embedded", "folder"), ["fetch@digits"]),
     "seed source": (("sources/seeds.json", "embedded", "folder"), ["seed@digits-badnets-0"]),
+    "exclusions": (("reviews/exclusions.csv", ",note", ",note "), ["fetch@digits"]),
     "people's seeds": (("seeds/README.md", "# Seeds", "# Our seeds"), ["seed@digits-badnets-0"]),
     "attack code": (
         ("asd.lock", "  badnets: ", "  badnets: e"),

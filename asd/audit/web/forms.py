@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from asd.errors import ParamsError
 
-MOST_NOTE = 2000
 _MOST_FIELDS = 20
 
 
@@ -34,18 +33,6 @@ async def read_form(request: Request) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise ParamsError("a field of the form comes twice")
     return fields
-
-
-def checked_note(note: str) -> str:
-    """A reviewer's note on one line.
-
-    Raises:
-        ParamsError: it is too long.
-    """
-    line = " ".join(note.split())
-    if len(line) > MOST_NOTE:
-        raise ParamsError(f"the note has {len(line)} letters; {MOST_NOTE} are the most")
-    return line
 
 
 def local_path(given: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter
 from starlette.datastructures import QueryParams
@@ -71,7 +71,7 @@ def wish_of(query: QueryParams) -> Wish:
     Raises:
         ParamsError: a word that it cannot hold.
     """
-    verdicts = tuple(query.getlist("verdict"))
+    verdicts = tuple(filter(None, query.getlist("verdict")))
     unknown = [v for v in verdicts if v not in VERDICTS]
     if unknown:
         raise ParamsError(f"no verdict {unknown[0][:60]!r} (verdicts: {', '.join(VERDICTS)})")
@@ -143,16 +143,12 @@ def router(site: Site) -> APIRouter:
 
 
 def _link(request: Request, pairs: list[tuple[str, str]]) -> str:
-    from urllib.parse import urlencode
-
     keep = [("truth", "0")] if request.query_params.get("truth") == "0" else []
     return f"{request.url.path}?{urlencode([*pairs, *keep])}"
 
 
 def sample_path(request: Request, key: str, wish: Wish) -> str:
     """A sample's page, which knows the list that it was reached from."""
-    from urllib.parse import urlencode
-
     truth = "0" if request.query_params.get("truth") == "0" else None
     path = request.url.path.rpartition("/")[0] + "/sample"
     return with_query(path, {"key": key, "list": urlencode(wish.query()), "truth": truth})
@@ -181,6 +177,4 @@ def _with_chosen(facets: Facets, where: SampleFilter) -> Facets:
 
 def gallery_path(run_path: str, pairs: list[tuple[str, str]]) -> str:
     """Address of a gallery below a run's page."""
-    from urllib.parse import urlencode
-
     return f"{run_path}/samples?{urlencode(pairs)}"

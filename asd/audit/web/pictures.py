@@ -62,12 +62,12 @@ class Pictures:
         return view.read(spot.row, spot.key, spot.content)
 
     def trouble(self, cell: Cell, spot: Spot) -> str:
-        """Why this picture cannot be shown, in a few words; "" if it can."""
+        """Why this picture cannot be there, in a few words; "" as far as can be told without reading it."""
         try:
-            self.of_run(cell, spot)
+            gone = not self._view(cell).shard_of(spot.row, spot.key).is_file()
         except AsdError as error:
             return short_reason(error)
-        return ""
+        return "file is gone" if gone else ""
 
     def _view(self, cell: Cell) -> SinglePictures:
         name = (cell.dataset, cell.attack, str(cell.trial))
