@@ -84,26 +84,6 @@ class Layout:
         return self.root / "sheets" / dataset
 
     @property
-    def reviews(self) -> Path:
-        """What people said of single pictures and of whole runs (in git)."""
-        return self.root / "reviews"
-
-    @property
-    def review_log(self) -> Path:
-        """One line a review, each with the hash of the line before."""
-        return self.reviews / "log.jsonl"
-
-    @property
-    def exclusions(self) -> Path:
-        """Pictures that `fetch` leaves out because a person confirmed them as poisoned."""
-        return self.reviews / "exclusions.csv"
-
-    def decisions(self, cell: Cell) -> Path:
-        """Signed decisions on a cell's runs."""
-        folder = self.reviews / "decisions" / cell.dataset / cell.attack / cell.defense
-        return folder / f"{cell.trial}.jsonl"
-
-    @property
     def local(self) -> Path:
         """State of this machine only (ignored by git): locations, locks, Prefect's home."""
         return self.root / ".asd"

@@ -1,4 +1,4 @@
-"""What people would not vouch for: `reviews/seed_rejects.jsonl`, so that nobody has to look twice. Meant for git.
+"""`reviews/seed_rejects.jsonl`: what people would not vouch for, so that nobody has to look twice. For git.
 
 A picture with a wrong label cannot be a seed (docs/seeds.md): it is rejected, and the right class
 stands beside it for whoever mends the source. Nothing else reads it.
@@ -168,7 +168,9 @@ def _row(training: Training, key: str, content: str) -> int:
         hint = nearest(key, training.index.keys) if len(training.index) < 10_000 else ""
         raise ParamsError(f"data set {training.dataset} has no sample {key!r}{hint}") from None
     if training.index.content[row] != content:
-        raise DataError(f"the picture of {key} is not the one that was shown: the data has changed; look again")
+        raise DataError(
+            f"the picture of {key} is not the one that was shown: the data has changed; look again"
+        )
     return row
 
 

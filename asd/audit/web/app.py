@@ -9,7 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from asd.audit.web import compare_page, gallery_page, login, picture_routes, run_pages, sample_page, seeds_page
+from asd.audit.web import (
+    compare_page,
+    gallery_page,
+    login,
+    picture_routes,
+    run_pages,
+    sample_page,
+    seeds_page,
+)
 from asd.audit.web.guard import Guard
 from asd.audit.web.settings import Settings
 from asd.audit.web.site import ForbiddenError, NotFoundError, Site

@@ -114,7 +114,9 @@ class Candidates:
 
     def _said(self, pool: Pool) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
         layout, dataset = self._site.layout, pool.dataset
-        accepted = {r.content_sha256: r.by for r in read_trusted(layout.trusted_seeds) if r.dataset == dataset}
+        accepted = {
+            r.content_sha256: r.by for r in read_trusted(layout.trusted_seeds) if r.dataset == dataset
+        }
         rejected = {
             r.content_sha256: (r.by, r.right_class)
             for r in read_rejects(layout.seed_rejects)
@@ -134,5 +136,3 @@ def label_of(text: str | None, pool: Pool) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) >= len(pool.class_names):
         raise NotFoundError("There is no class of that number.")
     return int(text)
-
-

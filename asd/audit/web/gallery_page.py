@@ -14,7 +14,7 @@ from asd.audit.queries import SORTS, Facets, SampleFilter, sample_page
 from asd.audit.verdict import VERDICTS
 from asd.audit.web.picture_routes import picture_path
 from asd.audit.web.pictures import Spot
-from asd.audit.web.render import path_of, with_query
+from asd.audit.web.render import with_query
 from asd.audit.web.reviewing import latest_reviews
 from asd.audit.web.run_pages import need_run
 from asd.audit.web.site import Site
@@ -116,7 +116,9 @@ def router(site: Site) -> APIRouter:
             {
                 **row,
                 "picture": picture_path(run.cell, row["row"], row["key"], row["content_sha256"]),
-                "trouble": site.pictures.trouble(run.cell, Spot(row["row"], row["key"], row["content_sha256"])),
+                "trouble": site.pictures.trouble(
+                    run.cell, Spot(row["row"], row["key"], row["content_sha256"])
+                ),
                 "review": reviews.get(row["content_sha256"]),
                 "to": sample_path(request, row["key"], wish),
             }
@@ -147,11 +149,11 @@ def _link(request: Request, pairs: list[tuple[str, str]]) -> str:
     return f"{request.url.path}?{urlencode([*pairs, *keep])}"
 
 
-def sample_path(request: Request, key: str, wish: Wish) -> str:
-    """A sample's page, which knows the list that it was reached from."""
+def sample_path(request: Request, key: str, wish: Wish, page: int | None = None) -> str:
+    """A sample's page, which knows the list (and its page) that it was reached from."""
     truth = "0" if request.query_params.get("truth") == "0" else None
     path = request.url.path.rpartition("/")[0] + "/sample"
-    return with_query(path, {"key": key, "list": urlencode(wish.query()), "truth": truth})
+    return with_query(path, {"key": key, "list": urlencode(wish.query(page)), "truth": truth})
 
 
 def list_of(text: str | None) -> Wish | None:

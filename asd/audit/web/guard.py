@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asd.audit.web.settings import Settings
 from asd.audit.web.sessions import Sessions
+from asd.audit.web.settings import Settings
 
 MOST_BODY = 16 * 2**10
 """Bytes of a form; the longest has a note of 2,000 letters."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from asd.audit.web.pictures import KINDS, Spot, difference, drawn, placeholder, short_reason
-from asd.audit.web.render import path_of, with_query
+from asd.audit.web.render import Query, path_of, with_query
 from asd.audit.web.site import NotFoundError, Site
 from asd.errors import DataError
 from asd.layout import Cell
@@ -35,7 +35,7 @@ def seed_picture_path(dataset: str, row: int, key: str, content: str, kind: str 
 def difference_path(cell: Cell, one: Spot, other: Spot) -> str:
     """Address of the difference of two pictures of a run."""
     path = path_of(cell, "picture", str(one.row), one.content, "difference.png")
-    query = {"key": one.key, "row2": other.row, "key2": other.key, "content2": other.content}
+    query: Query = {"key": one.key, "row2": other.row, "key2": other.key, "content2": other.content}
     return with_query(path, query)
 
 

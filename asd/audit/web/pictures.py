@@ -56,9 +56,7 @@ class Pictures:
             DataError: the picture is gone or is another one now.
         """
         with self._lock:
-            view = self._views.setdefault(
-                (dataset,), SinglePictures(self._layout.fetched(dataset, "train"))
-            )
+            view = self._views.setdefault((dataset,), SinglePictures(self._layout.fetched(dataset, "train")))
         return view.read(spot.row, spot.key, spot.content)
 
     def trouble(self, cell: Cell, spot: Spot) -> str:
@@ -147,9 +145,7 @@ def difference(one: Images, other: Images) -> Difference:
     apart = np.abs(one.astype(np.int16) - other.astype(np.int16))
     largest = int(apart.max(initial=0))
     factor = 255 / largest if largest else 1.0
-    return Difference(
-        np.rint(apart * factor).astype(np.uint8), factor, largest, int(apart.any(axis=0).sum())
-    )
+    return Difference(np.rint(apart * factor).astype(np.uint8), factor, largest, int(apart.any(axis=0).sum()))
 
 
 @functools.lru_cache(maxsize=16)
