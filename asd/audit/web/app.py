@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +31,12 @@ _FILES = {"audit.css": "text/css", "audit.js": "text/javascript", "icon.svg": "i
 def create_app(settings: Settings) -> Guard:
     """The audit page of one workspace, as an ASGI app."""
     site = Site(settings)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
     for part in (login, run_pages, gallery_page, sample_page, seeds_page, compare_page, picture_routes):
         app.include_router(part.router(site))
 
@@ -64,6 +70,12 @@ def _add_errors(app: FastAPI, site: Site) -> None:
         if isinstance(error, ParamsError):
             return page(request, 400, "That cannot be done", text)
         return page(request, 503, "The data cannot be read", text)
+
+    @app.exception_handler(duckdb.Error)
+    @app.exception_handler(FileNotFoundError)
+    def replaced(request: Request, error: Exception) -> Response:
+        text = "A file of this run was taken away or replaced while it was read: a run is at work. Try again."
+        return page(request, 503, "Not now", text)
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> Response:

@@ -18,7 +18,7 @@ from asd.audit.runs import Run, audited_runs, current_run
 from asd.errors import DataError
 from asd.layout import Cell, Layout
 
-_LEDGERS = 4
+_LEDGERS = 8
 _FACTS = 64
 
 Stamp = tuple[int, int, int] | None

@@ -60,6 +60,7 @@ class View:
         session: of the reviewer who asks; None if nobody is signed in.
         truth: whether to show what is known only because it was planted.
         theme: `light`, `dark`, or "" for that of the machine.
+        renews: whether a page about something at work loads itself again.
         here: path and query of this page.
     """
 
@@ -68,6 +69,7 @@ class View:
         self.truth = request.query_params.get("truth") != "0"
         theme = request.cookies.get(THEME_COOKIE, "")
         self.theme = theme if theme in THEMES else ""
+        self.renews = request.query_params.get("renew") != "0"
         self.path = request.url.path
         self._query = dict(request.query_params)
         self.here = with_query(self.path, self._query)

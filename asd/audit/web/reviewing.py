@@ -6,7 +6,6 @@ import threading
 
 from asd.audit.reviews import (
     PERSONS_VERDICTS,
-   
     Review,
     append_review,
     latest_by_content,

@@ -118,12 +118,13 @@ def curve_charts(layout: Layout, run: Run) -> list[Chart]:
     rows = store.read_parquet(file).to_pylist()
     if not rows:
         return []
-    pairs = [(row["epoch"], row["acc"]) for row in rows]
+    word = "acc" if "acc" in rows[0] else "acc_untrusted"
+    pairs = [(row["epoch"], row[word]) for row in rows]
     lines = borders((e.stage, e.epoch) for e in epochs_of(run))
     axes = Axes(
-        "Accuracy by epoch",
+        "Accuracy by epoch" if word == "acc" else "acc_untrusted by epoch",
         x="finished epochs",
-        y="ACC",
+        y=word.upper(),
         format_y=percent,
         span_y=(0.0, 1.0),
         borders=lines,

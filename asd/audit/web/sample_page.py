@@ -67,6 +67,7 @@ def router(site: Site) -> APIRouter:
             apart=None if trouble or nearest is None else _apart(site, run, spot, _spot(nearest)),
             opinions=OPINIONS,
             reviews=reviews_of(site.layout, sample["content_sha256"]),
+            label_before=_label_before(site, ledger, run, sample),
             done=request.query_params.get("done") == "1",
             picture=lambda row, kind: picture_path(
                 run.cell, row["row"], row["key"], row["content_sha256"], kind
@@ -101,6 +102,21 @@ def _sample(ledger: Ledger, run: Run, request: Request) -> dict[str, Any]:
         return find_sample(ledger, run, key)
     except ParamsError as error:
         raise NotFoundError(str(error)) from error
+
+
+def _label_before(site: Site, ledger: Ledger, run: Run, sample: dict[str, Any]) -> str:
+    """Name of the class before anything was planted; "" where it is not known."""
+
+    def names() -> dict[int, str]:
+        found = ledger.rows(
+            "select label, any_value(class_name) as name from samples where run = ? group by label",
+            [run.name],
+        )
+        return {row["label"]: row["name"] for row in found}
+
+    label = sample["truth_label_before"]
+    known: dict[int, str] = site.data.kept("class names", run, names)
+    return "" if label is None else known.get(label, f"number {label}")
 
 
 def _spot(row: dict[str, Any]) -> Spot:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 440, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 14, 34
+WIDTH, HEIGHT = 440, 204
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 28, 34
 _MOST_POINTS = 400
 _MOST_ROWS = 400
 
@@ -216,7 +216,7 @@ def _cut(cut: tuple[float, str], x: _Scale) -> Markup:
         '<line class="cut" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>'
         '<text class="cut-text" x="{3:.1f}" y="{4}" text-anchor="{5}">{6}</text>'
     ).format(
-        at, _TOP - 6, HEIGHT - _BOTTOM, at + (-4 if left else 4), _TOP + 2, "end" if left else "start", cut[1]
+        at, _TOP - 4, HEIGHT - _BOTTOM, at + (-4 if left else 4), _TOP + 2, "end" if left else "start", cut[1]
     )
 
 

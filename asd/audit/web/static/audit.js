@@ -18,7 +18,21 @@
     else if (at >= 0 || step > 0) return follow(step > 0 ? "a[rel=next]" : "a[rel=prev]");
     return true;
   };
+  /* A page about a run at work: not under the hands of somebody who reads a table or types. */
+  const main = document.querySelector("main[data-renew]");
+  if (main) {
+    setInterval(() => {
+      const busy = document.hidden || main.querySelector("details[open]") || main.contains(document.activeElement);
+      if (!busy) location.reload();
+    }, 1000 * Number(main.dataset.renew));
+  }
+  document.addEventListener("focusout", (event) => delete event.target.dataset.byKey);
   document.addEventListener("keydown", (event) => {
+    /* Text typed beside its field must not press a button that it has just picked. */
+    if (event.key === " " && "byKey" in (event.target.dataset || {})) {
+      event.preventDefault();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) {
       if (event.key === "Escape") event.target.blur();
       return;
@@ -26,8 +40,10 @@
     const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
     if (button) {
       event.preventDefault();
-      if (button.hasAttribute("data-focus")) button.focus();
-      else button.click();
+      if (button.hasAttribute("data-focus")) {
+        button.focus();
+        button.dataset.byKey = "";
+      } else button.click();
       return;
     }
     const field = document.querySelector(`[data-focus-key="${CSS.escape(event.key)}"]`);
