@@ -203,3 +203,7 @@ class Layout:
 
     def audit_report(self, cell: Cell) -> Path:
         return self.run(cell) / "audit" / "report.html"
+
+    def audit_report_facts(self, cell: Cell) -> Path:
+        """The facts of `report.html` for programs."""
+        return self.run(cell) / "audit" / "report.json"

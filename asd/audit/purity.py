@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from asd import metrics
+from asd.audit.opinions import Opinions
 from asd.audit.record import STAGES, MetaEpoch, RecordedEpoch, RunRecord, TruthMasks
 from asd.audit.verdict import Judgement
 from asd.types import Losses, Mask
@@ -16,7 +17,7 @@ HARD_PART = 10
 """Clean hard samples: floor(N / 10) clean samples with the highest loss (5,000 of 50,000 in Figure 5b)."""
 
 
-def pool_figures(record: RunRecord, judged: Judgement) -> dict[str, Any]:
+def pool_figures(record: RunRecord, judged: Judgement, opinions: Opinions | None = None) -> dict[str, Any]:
     """All of `pools.json`; figures that need the truth are null where there is none."""
     return {
         "samples": len(record),
@@ -28,6 +29,8 @@ def pool_figures(record: RunRecord, judged: Judgement) -> dict[str, Any]:
         "verdicts": judged.counts(),
         "estimated_poisoned_share": judged.share.as_json() if judged.share else None,
         "suspects": _suspects(record, judged),
+        "not_judged": [record.class_names[label] for label in judged.not_judged()],
+        "opinions": _opinions(record, opinions),
         "epochs": [_epoch(record, e) for e in record.epochs],
         "warnings": [
             {"stage": e.stage, "epoch": e.row.epoch, "text": text}
@@ -81,6 +84,17 @@ def _suspects(record: RunRecord, judged: Judgement) -> dict[str, Any] | None:
         "poisoned": hits if known else None,
         "precision": metrics.Rate(hits, int(suspect.sum())).value if known else None,
         "recall": metrics.Rate(hits, int(poisoned.sum())).value if known else None,
+    }
+
+
+def _opinions(record: RunRecord, opinions: Opinions | None) -> dict[str, float | None] | None:
+    """AUROC of each second opinion; a sample on which it says nothing counts as the least suspicious."""
+    if opinions is None:
+        return None
+    least = float(np.finfo(np.float32).min)
+    return {
+        name: None if np.isnan(values).all() else _detection(record, np.nan_to_num(values, nan=least))
+        for name, values in opinions.suspicious_when_high().items()
     }
 
 

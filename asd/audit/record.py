@@ -116,6 +116,11 @@ class RunRecord:
         own = [e for e in self.epochs if e.stage == stage]
         return own[-1] if own else None
 
+    def last_splits(self) -> list[EpochRow]:
+        """The epochs whose pool was chosen by the rule that chose the last one, in order."""
+        splits = [e.row for e in self.epochs if e.row.rule not in ("kept", "final")]
+        return [row for row in splits if row.rule == splits[-1].rule]
+
     def last_reduction(self) -> Losses | None:
         """Loss reduction of the last meta-split epoch, shape (N,); None if there was none."""
         meta = self.meta_epochs()

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from asd.audit import figures, suspects
+from asd.audit.limits import NO_PROOF, NOT_STOPPED
 from asd.audit.record import STAGES, RunRecord
 from asd.layout import Cell
-from asd.types import Images
+from asd.types import Images, Labels
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,6 +29,14 @@ _LONGEST = 120
 
 WARNINGS_SHOWN = 100
 CLASSES_SHOWN = 500
+
+OPINION_NAMES = {
+    "spectral_signature": "spectral signature",
+    "activation_clustering": "activation clustering",
+    "neighbour_disagreement": "nearest neighbours disagree",
+    "cleanlab_label_quality": "cleanlab's label quality",
+}
+"""Second opinions as the pages call them."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,32 @@ def render_report(given: ReportInput) -> str:
     return environment.get_template("report.html.j2").render(_context(given)) + "\n"
 
 
+def report_facts(given: ReportInput) -> dict[str, Any]:
+    """The same facts for a program: `report.json`; sizes do not grow with the number of samples."""
+    record = given.record
+    return {
+        "cell": str(given.cell),
+        "plugins": dict(given.plugins),
+        "samples": len(record),
+        "classes": list(record.class_names),
+        "trusted": record.trusted,
+        "seeds": None if given.seeds is None else asdict(given.seeds),
+        "metrics": dict(given.metrics),
+        "pools": dict(given.pools),
+        "curves": given.curves.to_pylist(),
+        "timings": [None if timing is None else dict(timing) for timing in given.timings],
+        "seconds": _total_seconds(given.timings),
+        "most_suspicious": _named(record, suspects.most_suspicious(record)),
+        "poisoned_in_pool": _named(record, suspects.poisoned_in_pool(record)),
+        "note": NO_PROOF,
+        "not_stopped": [asdict(one) for one in NOT_STOPPED],
+    }
+
+
+def _named(record: RunRecord, rows: Labels) -> list[str]:
+    return [record.index.keys[row] for row in rows.tolist()]
+
+
 def _context(given: ReportInput) -> dict[str, Any]:
     record, pools = given.record, given.pools
     epochs = pools["epochs"]
@@ -128,6 +163,9 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "class_totals": _class_totals(record),
         "timings": list(zip(STAGES, given.timings, strict=True)),
         "seconds": _total_seconds(given.timings),
+        "no_proof": NO_PROOF,
+        "not_stopped": NOT_STOPPED,
+        "opinion_names": OPINION_NAMES,
     }
 
 

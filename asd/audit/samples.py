@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from asd import metrics
+from asd.audit.decision import last_decisions, reasons
+from asd.audit.opinions import OPINIONS, Opinions
 from asd.audit.record import RunRecord, TruthMasks
 from asd.audit.verdict import Judgement
 from asd.truth import DECOY, POISONED
 from asd.types import Mask
+
+if TYPE_CHECKING:
+    from asd.audit.features import Neighbours
+
+NEIGHBOURS_KEPT = 5
 
 CLEAN = "clean"
 UNKNOWN = "unknown"
@@ -53,8 +61,20 @@ def membership(record: RunRecord) -> Membership | None:
     return Membership(first, epochs, entries, exits)
 
 
-def sample_table(record: RunRecord, judged: Judgement) -> pa.Table:
-    """One row a sample in view order; the columns are described in docs/audit.md."""
+def sample_table(
+    record: RunRecord,
+    judged: Judgement,
+    probabilities: NDArray[np.float32] | None = None,
+    opinions: Opinions | None = None,
+) -> pa.Table:
+    """One row a sample in view order; the columns are described in docs/audit.md.
+
+    Args:
+        record: what the run recorded.
+        judged: its judgement.
+        probabilities: of the final model, float32 (N, K).
+        opinions: second opinions.
+    """
     index, n = record.index, len(record)
     loss = record.final.loss
     columns: dict[str, pa.Array] = {
@@ -72,6 +92,9 @@ def sample_table(record: RunRecord, judged: Judgement) -> pa.Table:
         "is_seed": pa.array(record.seeds),
         "verdict": pa.nulls(n, pa.string()) if judged.verdicts is None else pa.array(judged.verdicts),
         "suspicion": _or_nulls(judged.suspicion, n, pa.float32()),
+        **_decision_columns(record, judged),
+        **_model_columns(record, probabilities),
+        **_opinion_columns(opinions, n),
     }
     if record.truth is not None:
         columns |= _truth_columns(record.truth)
@@ -88,6 +111,70 @@ def _membership_columns(found: Membership | None, n: int) -> dict[str, pa.Array]
         "entries": pa.array(found.entries),
         "exits": pa.array(found.exits),
     }
+
+
+def _decision_columns(record: RunRecord, judged: Judgement) -> dict[str, pa.Array]:
+    n, decisions = len(record), last_decisions(record)
+    words = pa.array(reasons(record, judged, decisions), pa.string())
+    if decisions is None:
+        kinds = {"decided_by": pa.string(), "decided_epoch": pa.int32(), "decided_rank": pa.int64()}
+        kinds |= {"decided_of": pa.int64(), "decided_score": pa.float32(), "decided_cut": pa.float32()}
+        return {name: pa.nulls(n, kind) for name, kind in kinds.items()} | {"reason": words}
+    cut = None if np.isnan(decisions.cut) else decisions.cut
+    return {
+        "decided_by": pa.array(np.where(record.seeds, "seed", decisions.rule), pa.string()),
+        "decided_epoch": pa.array(np.full(n, decisions.epoch), pa.int32()),
+        "decided_rank": pa.array(decisions.rank, pa.int64()),
+        "decided_of": pa.array(decisions.ranked, pa.int64()),
+        "decided_score": pa.array(decisions.score, pa.float32()),
+        "decided_cut": pa.array([cut] * n, pa.float32()),
+        "reason": words,
+    }
+
+
+def _model_columns(record: RunRecord, probabilities: NDArray[np.float32] | None) -> dict[str, pa.Array]:
+    """What the final model would call each sample, and its probability."""
+    n = len(record)
+    if probabilities is None:
+        return {
+            "predicted_class": pa.nulls(n, pa.string()),
+            "predicted_confidence": pa.nulls(n, pa.float32()),
+        }
+    names = [record.class_names[label] for label in probabilities.argmax(1).tolist()]
+    return {
+        "predicted_class": pa.array(names, pa.string()),
+        "predicted_confidence": pa.array(probabilities.max(1), pa.float32()),
+    }
+
+
+def _opinion_columns(opinions: Opinions | None, n: int) -> dict[str, pa.Array]:
+    if opinions is None:
+        return {name: pa.nulls(n, pa.float32()) for name in OPINIONS}
+    values = {name: getattr(opinions, name) for name in OPINIONS}
+    return {name: pa.array(value, pa.float32(), mask=np.isnan(value)) for name, value in values.items()}
+
+
+def neighbour_table(by_features: Neighbours, in_pool: Neighbours) -> pa.Table:
+    """`neighbours.parquet`: nearest samples by features, and the nearest picture of the clean pool.
+
+    Args:
+        by_features: rows and distances, shape (N, k); the first `NEIGHBOURS_KEPT` are kept.
+        in_pool: the same, shape (N, 1).
+    """
+    rows, distances = by_features.rows[:, :NEIGHBOURS_KEPT], by_features.distances[:, :NEIGHBOURS_KEPT]
+    there = rows >= 0
+    offsets = np.concatenate([[0], np.cumsum(there.sum(1))]).astype(np.int32)
+    nearest, nearest_distance = in_pool.rows[:, 0], in_pool.distances[:, 0]
+    return pa.table(
+        {
+            "neighbours": pa.ListArray.from_arrays(offsets, pa.array(rows[there], pa.int32())),
+            "neighbour_distances": pa.ListArray.from_arrays(
+                offsets, pa.array(distances[there], pa.float32())
+            ),
+            "nearest_clean": pa.array(nearest, pa.int32(), mask=nearest < 0),
+            "nearest_clean_distance": pa.array(nearest_distance, pa.float32(), mask=nearest < 0),
+        }
+    )
 
 
 def _truth_columns(truth: TruthMasks) -> dict[str, pa.Array]:

@@ -1,12 +1,13 @@
 """What the whole run says of each sample, and how much poison there seems to be. Pure.
 
 All of it comes from what the run recorded; no truth is read before it is fixed. Shapes: N
-samples in view order.
+samples in view order, K classes.
 
 The *gain* of a sample is how much the log-odds of its label rise at the virtual step (paper
 section 4.2), as a mean over the meta-splits. The loss is bounded, so equal falls near its ends
-are unequal news; log-odds undo that. Constants were set on two runs and hold for few
-others; docs/audit.md says what they gave.
+are unequal news; log-odds undo that. The *mark* of a class is the gain above which a sample of
+it is a suspect: a class that the model learns late has high gains throughout, so the mark
+follows the class. docs/audit.md says how the constants were set and what they gave.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from asd import metrics
 from asd.audit.record import MetaEpoch, RunRecord
-from asd.types import Losses, Mask
+from asd.types import Labels, Losses, Mask
 
 Verdict = Literal["seed", "clean", "hard-clean", "unused", "suspect", "undecided"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -28,8 +29,22 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SUSPECT_ABOVE = 0.5
 """A suspicion above this is a `suspect`."""
 
-CUT, LOOSE_CUT, STRICT_CUT = 4.5, 4.0, 6.0
-"""Gains: suspicion 0.5, and the two between which the share's interval is counted."""
+LOWEST_MARK = 4.5
+"""No class has a lower mark."""
+
+SPREADS = 4.0
+"""Marks lie at least so many spreads of the class's ordinary samples above their middle."""
+
+LOOSER_BY = 0.5
+"""The upper end of the share's interval counts gains above the mark less this."""
+
+ORDINARY_TAIL = 0.2
+"""So large a share of a class can be suspects without any poison: a subgroup that is learned late."""
+
+LEAST_ORDINARY = 0.2
+"""A class with a smaller share of gains up to `LOWEST_MARK` is not judged: it has nothing to compare with."""
+
+_FEWEST_OF_CLASS = 5  # a smaller class has the lowest mark
 
 _FITTED = 5.0
 """Log-odds of a fitted label, p = 0.993: how far beyond it a label is fitted says nothing."""
@@ -57,17 +72,25 @@ class Judgement:
         verdicts: one of `VERDICTS` each, shape (N,); None if no pool is on record.
         suspicion: 0 to 1, 1 is worst, float32 (N,); None without a meta-split.
         share: None without a meta-split.
+        gain: mean rise of the log-odds, (N,); None without a meta-split.
+        marks: mark of each class, (K,); infinite for a class that is not judged.
     """
 
     verdicts: NDArray[np.str_] | None
     suspicion: Losses | None
     share: ShareEstimate | None
+    gain: NDArray[np.float64] | None = None
+    marks: NDArray[np.float64] | None = None
 
     def counts(self) -> dict[str, int] | None:
         """Samples by verdict, in the order of `VERDICTS`."""
         if self.verdicts is None:
             return None
         return {verdict: int((self.verdicts == verdict).sum()) for verdict in VERDICTS}
+
+    def not_judged(self) -> list[int]:
+        """Classes whose samples have no suspicion worth the name."""
+        return [] if self.marks is None else np.flatnonzero(np.isinf(self.marks)).tolist()
 
 
 def judge(record: RunRecord) -> Judgement:
@@ -81,10 +104,15 @@ def judge(record: RunRecord) -> Judgement:
     if not record.epochs:
         return Judgement(None, None, None)
     meta = record.meta_epochs()
-    gain = _gain(meta) if meta else None
-    suspicion = None if gain is None else (1 / (1 + np.exp(CUT - gain))).astype(np.float32)
-    share = None if gain is None else estimate_share(gain, record.seeds)
-    return Judgement(_verdicts(record, suspicion), suspicion, share)
+    if not meta:
+        return Judgement(_verdicts(record, None), None, None)
+    gain = mean_gain(meta)
+    labels = record.index.labels
+    marks = class_marks(gain, labels, len(record.class_names), record.seeds)
+    with np.errstate(over="ignore"):
+        suspicion = (1 / (1 + np.exp(marks[labels] - gain))).astype(np.float32)
+    share = estimate_share(gain, marks, labels, record.seeds)
+    return Judgement(_verdicts(record, suspicion), suspicion, share, gain, marks)
 
 
 def log_odds(losses: Losses) -> NDArray[np.float64]:
@@ -96,37 +124,57 @@ def log_odds(losses: Losses) -> NDArray[np.float64]:
     return np.interp(-losses, -sce, _LOG_ODDS)
 
 
-def _gain(meta: list[MetaEpoch]) -> NDArray[np.float64]:
+def mean_gain(meta: list[MetaEpoch]) -> NDArray[np.float64]:
+    """Mean rise of the log-odds over the meta-splits, shape (N,)."""
     gain: NDArray[np.float64] = np.mean([log_odds(m.virtual_loss) - log_odds(m.loss) for m in meta], axis=0)
     return gain
 
 
-def estimate_share(gain: NDArray[np.float64], seeds: Mask) -> ShareEstimate:
-    """Share of samples whose gain clean data does not explain; seeds count as clean.
+def class_marks(
+    gain: NDArray[np.float64], labels: Labels, class_count: int, seeds: Mask
+) -> NDArray[np.float64]:
+    """The gain above which a sample of each class is a suspect, shape (K,).
 
-    The gain of clean samples is taken as normal, with the median and the MAD of all. The value
-    counts gains above `CUT`, less those expected of clean ones. The interval goes from the
-    lower Wilson end of the count above `STRICT_CUT`, less the expected, to the upper Wilson end
-    of the count above `LOOSE_CUT`, nothing taken off.
-
-    Args:
-        gain: shape (N,).
-        seeds: shape (N,).
+    Of the gains up to `LOWEST_MARK` (poison lies above them), the middle of the shortest
+    interval that holds half is where ordinary samples lie; their spread is the root mean square
+    distance of those below it, since what lies above may be poison. A class with too few such
+    gains gets an infinite mark: nothing tells a class of poison from one not learned at all.
     """
-    n = len(gain)
-    middle = float(np.median(gain))
-    spread = 1.4826 * float(np.median(np.abs(gain - middle)))
+    marks = np.full(class_count, LOWEST_MARK)
+    for label in range(class_count):
+        own = gain[(labels == label) & ~seeds]
+        ordinary = np.sort(own[own <= LOWEST_MARK])
+        if len(own) < _FEWEST_OF_CLASS:
+            continue
+        if len(ordinary) < LEAST_ORDINARY * len(own):
+            marks[label] = np.inf
+            continue
+        half = (len(ordinary) + 1) // 2
+        first = int(np.argmin(ordinary[half - 1 :] - ordinary[: len(ordinary) - half + 1]))
+        middle = (ordinary[first] + ordinary[first + half - 1]) / 2
+        below = middle - ordinary[ordinary < middle]
+        spread = math.sqrt(float(np.mean(below**2))) if len(below) else 0.0
+        marks[label] = max(LOWEST_MARK, middle + SPREADS * spread)
+    return marks
 
-    def above(cut: float) -> int:
-        return int(((gain > cut) & ~seeds).sum())
 
-    def expected(cut: float) -> float:
-        return math.erfc((cut - middle) / spread / math.sqrt(2)) / 2 if spread else float(middle > cut)
+def estimate_share(
+    gain: NDArray[np.float64], marks: NDArray[np.float64], labels: Labels, seeds: Mask
+) -> ShareEstimate:
+    """Share of samples whose gain ordinary samples of their class do not explain; seeds count as clean.
 
-    value = max(0.0, above(CUT) / n - expected(CUT))
-    low = metrics.wilson_interval(above(STRICT_CUT), n)[0] - expected(STRICT_CUT)
-    high = metrics.wilson_interval(above(LOOSE_CUT), n)[1]
-    return ShareEstimate(value, (min(max(0.0, low), value), high))
+    The value counts the gains above the marks. The lower end counts, class by class, only what
+    `ORDINARY_TAIL` of the class does not explain; the upper end is Wilson's for the count above
+    marks that are lower by `LOOSER_BY`.
+    """
+    n, of_class = len(gain), marks[labels]
+    above = (gain > of_class) & ~seeds
+    loose = (gain > of_class - LOOSER_BY) & ~seeds
+    found = np.bincount(labels[above], minlength=len(marks))
+    size = np.bincount(labels, minlength=len(marks))
+    low = float(np.maximum(0.0, found - ORDINARY_TAIL * size).sum()) / n
+    high = metrics.wilson_interval(int(loose.sum()), n)[1]
+    return ShareEstimate(int(above.sum()) / n, (low, high))
 
 
 def _verdicts(record: RunRecord, suspicion: Losses | None) -> NDArray[np.str_]:
@@ -149,9 +197,8 @@ def _verdicts(record: RunRecord, suspicion: Losses | None) -> NDArray[np.str_]:
 
 def _in_at_least_half(record: RunRecord) -> Mask:
     """Of the splits of the last rule that chose pools: in at least half of them, shape (N,)."""
-    splits = [e.row for e in record.epochs if e.row.rule not in ("kept", "final")]
+    splits = record.last_splits()
     if not splits:
         return record.final.in_clean
-    last = [row.in_clean for row in splits if row.rule == splits[-1].rule]
-    in_most: Mask = 2 * np.sum(last, axis=0) >= len(last)
+    in_most: Mask = 2 * np.sum([row.in_clean for row in splits], axis=0) >= len(splits)
     return in_most

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asd import store
+from asd.audit.opinions import all_opinions
 from asd.audit.purity import pool_figures
 from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_masks
-from asd.audit.report import ReportInput, SeedNote, render_report
-from asd.audit.samples import sample_table
+from asd.audit.report import ReportInput, SeedNote, render_report, report_facts
+from asd.audit.samples import neighbour_table, sample_table
 from asd.audit.verdict import judge
 from asd.layout import Cell, Layout
 from asd.params import Workspace
@@ -24,6 +25,14 @@ from asd.shards.verify import unchanged
 from asd.steps import StepItem
 from asd.truth import read_truth
 from asd.types import DataView
+
+if TYPE_CHECKING:
+    from asd.audit.features import ModelView, Neighbours
+
+_RANDOM_SEED = 0  # of the second opinions; they are about one model, so no trial needs another
+
+ROWS = 65_536
+"""Samples in a row group of `samples.parquet`: few enough that a page of them is read at once."""
 
 _KINDS = ("dataset", "attack", "defense")
 
@@ -42,12 +51,20 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         used = _seeds_used(workspace, cell, seeds)
         record = _read_record(layout, cell, view, used)
         judged = judge(record)  # before the truth is read
+        model, by_features, in_pool = _look(workspace, cell, view, record, reporter)
+        opinions = all_opinions(
+            model.features, model.probabilities, by_features.rows, view.index.labels, _RANDOM_SEED
+        )
         record = replace(record, truth=_truth(layout, cell, view))
         note = SeedNote(seeds.origin, seeds.note, len(used)) if used else None
-        pools = pool_figures(record, judged)
-        page = render_report(_report_input(workspace, cell, record, view, pools, note))
-    store.write_parquet(layout.audit_samples(cell), sample_table(record, judged))
+        pools = pool_figures(record, judged, opinions)
+        given = _report_input(workspace, cell, record, view, pools, note)
+        page, facts = render_report(given), report_facts(given)
+    table = sample_table(record, judged, model.probabilities, opinions)
+    store.write_parquet(layout.audit_samples(cell), table, row_group_size=ROWS)
+    store.write_parquet(layout.audit_neighbours(cell), neighbour_table(by_features, in_pool))
     store.write_json(layout.audit_pools(cell), pools)
+    store.write_json(layout.audit_report_facts(cell), facts)
     with store.atomic_file(layout.audit_report(cell)) as temporary:
         temporary.write_text(page, encoding="utf-8")
     final = pools["final"]
@@ -58,6 +75,20 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         share = f"{judged.share.value:.1%} ({low:.1%} to {high:.1%})"
         reporter.say(f"estimated poisoned share {share}; a sign, no proof: hard classes raise it")
     reporter.say(f"report: {layout.audit_report(cell)}")
+
+
+def _look(
+    workspace: Workspace, cell: Cell, view: DataView, record: RunRecord, reporter: Reporter
+) -> tuple[ModelView, Neighbours, Neighbours]:
+    """What the final model makes of the samples, and the nearest samples of each."""
+    from asd.audit import features
+    from asd.training.classifier import load_classifier
+
+    reporter.say(f"second opinions: features of {len(view)} samples and their neighbours")
+    classifier = load_classifier(workspace.layout.stage(cell, STAGES[-1]), workspace.layout.plugins)
+    model = features.look(classifier, view.images)
+    by_features = features.nearest_by_features(model.features, _RANDOM_SEED)
+    return model, by_features, features.nearest_in_pool(view.images, record.final.in_clean, _RANDOM_SEED)
 
 
 def _inputs(layout: Layout, cell: Cell) -> list[Path]:

@@ -73,7 +73,13 @@ def wanted_outs(step: str) -> set[Path]:
         "seed": {LAYOUT.seed_set("d", "a", 0)},
         **stages,
         "evaluate": {LAYOUT.curves(CELL), LAYOUT.metrics(CELL)},
-        "audit": {LAYOUT.audit_samples(CELL), LAYOUT.audit_pools(CELL), LAYOUT.audit_report(CELL)},
+        "audit": {
+            LAYOUT.audit_samples(CELL),
+            LAYOUT.audit_neighbours(CELL),
+            LAYOUT.audit_pools(CELL),
+            LAYOUT.audit_report(CELL),
+            LAYOUT.audit_report_facts(CELL),
+        },
     }[step]
 
 

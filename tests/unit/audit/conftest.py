@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from asd import store
 from asd.audit.record import RunRecord, join_stages, truth_masks
-from asd.pools.history import EpochRow, History
+from asd.pools.history import EpochRow, History, write_history
 from asd.truth import PoisonTruth
 from asd.types import SampleIndex
 
@@ -114,3 +115,22 @@ def nothing_planted():
 @pytest.fixture
 def six_histories():
     return histories()
+
+
+@pytest.fixture
+def write_run(six_histories):
+    """A function that writes the files of one cell as the stages and `audit` leave them."""
+
+    def write(layout, cell, table, pools=None, metrics=None):
+        for path in (layout.audit_samples(cell), layout.metrics(cell)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for stage, history in enumerate(six_histories, 1):
+            layout.stage(cell, stage).mkdir(parents=True)
+            write_history(layout.stage(cell, stage) / "history.parquet", history.epochs)
+        store.write_parquet(layout.audit_samples(cell), table)
+        if pools is not None:
+            store.write_json(layout.audit_pools(cell), pools)
+        if metrics is not None:
+            store.write_json(layout.metrics(cell), metrics)
+
+    return write

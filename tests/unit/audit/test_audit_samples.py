@@ -29,6 +29,19 @@ COLUMNS = [
     "is_seed",
     "verdict",
     "suspicion",
+    "decided_by",
+    "decided_epoch",
+    "decided_rank",
+    "decided_of",
+    "decided_score",
+    "decided_cut",
+    "reason",
+    "predicted_class",
+    "predicted_confidence",
+    "spectral_signature",
+    "activation_clustering",
+    "neighbour_disagreement",
+    "cleanlab_label_quality",
 ]
 TRUTH = ["truth_role", "truth_label_before"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from asd.audit.verdict import VERDICTS, estimate_share, judge, log_odds
+from asd.audit.verdict import LOWEST_MARK, VERDICTS, class_marks, estimate_share, judge, log_odds
 from asd.pools.history import EpochRow, History
 from asd.training.losses import symmetric_cross_entropy
 
@@ -106,17 +106,35 @@ def test_a_record_that_knows_the_truth_is_refused(record):
         judge(record)
 
 
-def test_the_share_is_the_count_above_the_cut_less_what_clean_data_explain():
-    gain = np.tile([-1.0, 0.0, 1.0, 2.0, 3.0], 200)
-    gain[:40] = 8.0
-    found = estimate_share(gain, NO_SEEDS)
-    # Median 1, MAD 1: a normal with deviation 1.4826 has 0.91% above 4.5.
-    assert found.value == pytest.approx(0.04 - 0.00912, abs=1e-4)
-    assert found.interval == pytest.approx((0.02954 - 0.00037, 0.05402), abs=1e-4)
+ONE_CLASS = np.zeros(1000, dtype=np.int64)
+
+
+def test_the_share_is_the_count_above_the_mark_and_the_interval_allows_a_fifth_of_the_class():
+    gain = np.full(1000, 1.0)
+    gain[:300], gain[300:310] = 8.0, 4.2
+    found = estimate_share(gain, np.array([4.5]), ONE_CLASS, NO_SEEDS)
+    assert found.value == 0.3
+    assert found.interval[0] == pytest.approx(0.3 - 0.2)
+    # Wilson, 310 of 1000: (0.31 + 1.9207e-3 + 1.96 sqrt(0.31 * 0.69 / 1000 + 9.604e-7)) / 1.0038415
+    assert found.interval[1] == pytest.approx(0.33935, abs=2e-5)
+
+
+def test_a_subgroup_of_less_than_a_fifth_of_a_class_is_no_proof_of_poison():
+    gain, labels = np.full(1000, 1.0), np.arange(1000) % 5
+    gain[:100] = 8.0  # a tenth of every class
+    found = estimate_share(gain, np.full(5, 4.5), labels, NO_SEEDS)
+    assert (found.value, found.interval[0]) == (0.1, 0.0)
+
+
+def test_the_lower_end_adds_up_class_by_class():
+    gain, labels = np.full(1000, 1.0), np.arange(1000) % 5
+    gain[labels == 3] = 8.0
+    found = estimate_share(gain, np.full(5, 4.5), labels, NO_SEEDS)
+    assert found.interval[0] == pytest.approx((200 - 0.2 * 200) / 1000)
 
 
 def test_clean_data_have_a_share_of_nothing():
-    found = estimate_share(np.linspace(-3, 3, 1000), NO_SEEDS)
+    found = estimate_share(np.linspace(-3, 3, 1000), np.array([4.5]), ONE_CLASS, NO_SEEDS)
     assert (found.value, found.interval[0]) == (0.0, 0.0)
     assert found.interval[1] == pytest.approx(0.00383, abs=1e-5)
 
@@ -124,8 +142,43 @@ def test_clean_data_have_a_share_of_nothing():
 def test_seeds_are_not_counted_as_poison():
     gain = np.zeros(1000)
     gain[:40] = 8.0
-    assert estimate_share(gain, np.arange(1000) < 40).value == 0.0
+    assert estimate_share(gain, np.array([4.5]), ONE_CLASS, np.arange(1000) < 40).value == 0.0
 
 
-def test_gains_that_are_all_equal_give_an_estimate_too():
-    assert estimate_share(np.zeros(1000), NO_SEEDS).value == 0.0
+def test_a_class_that_is_learned_early_has_the_lowest_mark():
+    assert class_marks(np.zeros(1000), ONE_CLASS, 1, NO_SEEDS).tolist() == [LOWEST_MARK]
+
+
+def test_the_mark_of_a_late_class_lies_four_spreads_above_its_middle():
+    # Three in five gains are 3, the others 1: the shortest half is 3 to 3, those below are 2 away.
+    gain = np.tile([3.0, 3.0, 3.0, 1.0, 1.0], 200)
+    assert class_marks(gain, ONE_CLASS, 1, NO_SEEDS) == pytest.approx([3 + 4 * 2])
+
+
+def test_poison_does_not_move_the_mark_of_its_class():
+    gain = np.tile([3.0, 3.0, 3.0, 1.0, 1.0], 200)
+    gain[:600] = 9.0
+    assert class_marks(gain, ONE_CLASS, 1, NO_SEEDS) == pytest.approx([11.0])
+
+
+def test_a_class_without_ordinary_samples_is_not_judged():
+    gain = np.full(1000, 7.0)
+    gain[:199] = 0.0
+    marks = class_marks(gain, ONE_CLASS, 1, NO_SEEDS)
+    assert np.isinf(marks).tolist() == [True]
+    assert estimate_share(gain, marks, ONE_CLASS, NO_SEEDS).value == 0.0
+
+
+def test_a_class_that_is_not_judged_has_no_suspects_and_is_named(make_record):
+    record = run(make_record, meta_split(1, mask(0), [9.0] * 6))
+    one_class = replace(record.index, labels=np.zeros(6, dtype=np.int64))
+    judged = judge(replace(record, index=one_class))
+    assert judged.suspicion.tolist() == [0.0] * 6
+    assert judged.not_judged() == [0]
+
+
+def test_a_class_of_few_samples_has_the_lowest_mark():
+    assert class_marks(np.full(4, 9.0), np.zeros(4, dtype=np.int64), 2, np.zeros(4, dtype=bool)).tolist() == [
+        LOWEST_MARK,
+        LOWEST_MARK,
+    ]
