@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from asd import store
+from asd.audit.features import Neighbours
+from asd.audit.opinions import Opinions
 from asd.audit.purity import pool_figures
 from asd.audit.record import RunRecord, join_stages, truth_masks
 from asd.audit.runs import current_run
-from asd.audit.samples import sample_table
+from asd.audit.samples import neighbour_table, sample_table
 from asd.audit.verdict import judge
 from asd.layout import Cell, Layout
 from asd.pools.history import EpochRow, History, write_history
@@ -174,29 +176,18 @@ def _run(layout: Layout, cell: Cell) -> None:
             "threads": 1,
         }
         store.write_json(layout.timing(cell, number), timing | {"resumes": 0})
-    store.write_parquet(layout.audit_samples(cell), _with_reasons(sample_table(record, judged)))
+    store.write_parquet(layout.audit_samples(cell), sample_table(record, judged, *_opinions()))
     store.write_json(layout.audit_pools(cell), pool_figures(record, judged))
     _figures(layout, cell)
     _neighbours(layout, cell)
 
 
-def _with_reasons(table: pa.Table) -> pa.Table:
-    """Columns that an audit of now has; those that are there already stay."""
-    reason = "Kept out in epoch 9: its loss fell by 8.49 at the virtual step, above the cut of 0.19."
-    columns = {
-        "decided_by": pa.array(["meta-split"] * COUNT),
-        "decided_epoch": pa.array([9] * COUNT, pa.int32()),
-        "decided_rank": pa.array(range(COUNT), pa.int64()),
-        "decided_of": pa.array([COUNT] * COUNT, pa.int64()),
-        "reason": pa.array([reason] * COUNT),
-        "predicted_class": pa.array([CLASSES[r % 4] for r in range(COUNT)]),
-        "predicted_confidence": pa.array([0.75] * COUNT, pa.float32()),
-        "spectral_signature": pa.array(np.linspace(0, 1, COUNT), pa.float32()),
-    }
-    for name, values in columns.items():
-        if name not in table.column_names:
-            table = table.append_column(name, values)
-    return table
+def _opinions() -> tuple[np.ndarray, Opinions]:
+    """The final model is 75% sure of the class that a picture had before anything was planted."""
+    probabilities = np.full((COUNT, len(CLASSES)), 0.25 / (len(CLASSES) - 1), np.float32)
+    probabilities[np.arange(COUNT), np.arange(COUNT) % 4] = 0.75
+    rising = np.linspace(0, 1, COUNT, dtype=np.float32)
+    return probabilities, Opinions(rising, rising, rising, 1 - rising)
 
 
 def _figures(layout: Layout, cell: Cell) -> None:
@@ -211,16 +202,10 @@ def _figures(layout: Layout, cell: Cell) -> None:
 
 
 def _neighbours(layout: Layout, cell: Cell) -> None:
-    near = [[(r + step) % COUNT for step in range(1, 6)] for r in range(COUNT)]
-    table = pa.table(
-        {
-            "neighbours": pa.array(near, pa.list_(pa.int32())),
-            "neighbour_distances": pa.array([[0.1, 0.2, 0.3, 0.4, 0.5]] * COUNT, pa.list_(pa.float32())),
-            "nearest_clean": pa.array([(r + 4) % COUNT for r in range(COUNT)], pa.int32()),
-            "nearest_clean_distance": pa.array([1.5] * COUNT, pa.float32()),
-        }
-    )
-    store.write_parquet(current_run(layout, cell).neighbours, table)
+    rows = np.arange(COUNT)
+    near = Neighbours((rows[:, None] + np.arange(1, 6)) % COUNT, np.full((COUNT, 5), 0.5, np.float32))
+    clean = Neighbours((rows[:, None] + 4) % COUNT, np.full((COUNT, 1), 1.5, np.float32))
+    store.write_parquet(current_run(layout, cell).neighbours, neighbour_table(near, clean))
 
 
 def _undefended(layout: Layout, cell: Cell) -> None:

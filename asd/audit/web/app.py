@@ -19,7 +19,7 @@ from asd.audit.web import (
     sample_page,
     seeds_page,
 )
-from asd.audit.web.guard import Guard
+from asd.audit.web.guard import Guard, TooLargeError
 from asd.audit.web.settings import Settings
 from asd.audit.web.site import ForbiddenError, NotFoundError, Site
 from asd.errors import AsdError, BusyError, ParamsError
@@ -61,6 +61,10 @@ def _add_errors(app: FastAPI, site: Site) -> None:
     @app.exception_handler(ForbiddenError)
     def forbidden(request: Request, error: ForbiddenError) -> Response:
         return page(request, 403, "Not allowed", str(error))
+
+    @app.exception_handler(TooLargeError)
+    def too_large(request: Request, error: TooLargeError) -> Response:
+        return page(request, 413, "Too much", "More was sent than a form can hold.")
 
     @app.exception_handler(AsdError)
     def refused(request: Request, error: AsdError) -> Response:

@@ -7,7 +7,8 @@ other machines every page needs a session.
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -42,6 +43,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_HOST = re.compile(r"(\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:[0-9]{1,5})?", re.ASCII)
 _WITHOUT_SESSION = ("/login", "/static/", "/theme/")
 
 
@@ -75,20 +77,8 @@ class Guard:
 
         answer = self._refusal(scope)
         if answer is None:
-            started = False
-
-            async def note_start(message: Message) -> None:
-                nonlocal started
-                started = True
-                await send_with_headers(message)
-
-            try:
-                await self._app(scope, _capped(receive), note_start)
-            except TooLargeError:
-                if started:
-                    raise
-                answer = _refuse(413, "too much was sent")
-        if answer is not None:
+            await self._app(scope, _capped(receive), send_with_headers)
+        else:
             await answer(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -116,11 +106,9 @@ class Guard:
 
 
 def _name_of(host: str) -> str:
-    """`Localhost:8765` -> `localhost`, `[::1]:8765` -> `::1`."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """`Localhost:8765` -> `localhost`, `[::1]:8765` -> `::1`; "" for what is no address."""
+    found = _HOST.fullmatch(host.lower())
+    return "" if found is None else (found["name"] or found["six"]).rstrip(".")
 
 
 def _from_our_page(headers: Headers) -> bool:

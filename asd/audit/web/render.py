@@ -11,6 +11,7 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from asd.audit.limits import NO_PROOF
 from asd.audit.report import count, number, page_environment, percent, points, safe_text
 from asd.audit.web.sessions import Session
 from asd.layout import Cell
@@ -93,5 +94,5 @@ class Pages:
     def show(self, template: str, view: View, status: int = 200, **facts: Any) -> HTMLResponse:
         """One page."""
         page = self._environment.get_template(f"{template}.html.j2")
-        common = {"view": view, "workspace": self._workspace, "path_of": path_of}
+        common = {"view": view, "workspace": self._workspace, "path_of": path_of, "no_proof": NO_PROOF}
         return HTMLResponse(page.render(**common, **facts), status)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from asd.audit.ledger import Ledger
+from asd.audit.limits import NOT_STOPPED
 from asd.audit.runs import Run, current_run
 from asd.audit.verdict import VERDICTS
 from asd.audit.web import run_charts, run_facts
@@ -121,7 +122,7 @@ def _facts(site: Site, view: View, run: Run, where: Standing) -> dict[str, Any]:
         "seconds": sum(seconds) if seconds else None,
         "reproduce": run_facts.reproduce(site, workspace, cell, run),
         "warnings": (pools.get("warnings") or [])[:_WARNINGS],
-        "has_report": run.report.is_file(),
+        "not_stopped": NOT_STOPPED,
     }
 
 
