@@ -192,9 +192,11 @@ def _opinions() -> tuple[np.ndarray, Opinions]:
 
 def _figures(layout: Layout, cell: Cell) -> None:
     metrics = {
-        "dataset": "pets", "attack": cell.attack, "defense": cell.defense, "trial": cell.trial, "trusted": True,
+        "dataset": "pets", "attack": cell.attack, "defense": cell.defense, "trial": cell.trial,
+        "trusted": True,
         "acc": 0.81, "n_acc": 500, "acc_interval": [0.77, 0.84], "asr": 0.03, "n_asr": 400, "asr_base": 0.02,
-        "asr_interval": [0.02, 0.05], "asr_minus_base": 0.01, "per_class_accuracy": dict.fromkeys(CLASSES, 0.8),
+        "asr_interval": [0.02, 0.05], "asr_minus_base": 0.01,
+        "per_class_accuracy": dict.fromkeys(CLASSES, 0.8),
     }  # fmt: skip
     store.write_json(layout.metrics(cell), metrics)
     rows = [{"epoch": e + 1, "acc": 0.5 + e / 40, "asr": 0.03, "n_acc": 100, "n_asr": 80} for e in range(10)]

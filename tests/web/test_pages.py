@@ -135,7 +135,7 @@ def test_the_truth_of_a_sample_stands_in_a_band_of_its_own(visit):
 
 
 def keys_shown(window):
-    return [text for text in window.page.locator(".shot .name.mono").all_inner_texts()]
+    return window.page.locator(".shot .name.mono").all_inner_texts()
 
 
 def test_filters_find_what_they_say_and_the_address_holds_them(visit):

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asd.audit.queries import SORTS, Facets, SampleFilter, sample_page
+from asd.audit.queries import SORTS, Facets, SampleFilter
 from asd.audit.verdict import VERDICTS
 from asd.audit.web.picture_routes import picture_path
 from asd.audit.web.pictures import Spot
@@ -105,10 +105,9 @@ def router(site: Site) -> APIRouter:
     def gallery(request: Request) -> Response:
         run = need_run(site, request)
         view, wish = site.view(request), wish_of(request.query_params)
-        ledger = site.data.ledger(run)
         offset = (wish.page - 1) * PER_PAGE
-        found = sample_page(
-            ledger, run, wish.where, sort=wish.sort, descending=wish.descending, limit=PER_PAGE, offset=offset
+        found = site.data.page(
+            run, wish.where, sort=wish.sort, descending=wish.descending, limit=PER_PAGE, offset=offset
         )
         pages = max(1, -(-found.total // PER_PAGE))
         reviews = latest_reviews(site.layout)

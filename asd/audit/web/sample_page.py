@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from asd.audit.ledger import Ledger
-from asd.audit.queries import Trajectory, find_sample, sample_at, sample_page, trajectory
+from asd.audit.queries import Trajectory, find_sample, sample_at, trajectory
 from asd.audit.runs import Run
 from asd.audit.web.gallery_page import gallery_path, list_of, sample_path
 from asd.audit.web.picture_routes import difference_path, picture_path
@@ -74,7 +74,7 @@ def router(site: Site) -> APIRouter:
             ),
             apart_path=lambda row: difference_path(run.cell, spot, _spot(row)),
             sample_link=lambda key: view.link(path_of(run.cell, "sample"), key=key),
-            around=_around(ledger, run, request, sample),
+            around=_around(site, run, request, sample),
         )
 
     @routes.post(path)
@@ -123,14 +123,13 @@ def _spot(row: dict[str, Any]) -> Spot:
     return Spot(row["row"], row["key"], row["content_sha256"])
 
 
-def _around(ledger: Ledger, run: Run, request: Request, sample: dict[str, Any]) -> dict[str, str]:
+def _around(site: Site, run: Run, request: Request, sample: dict[str, Any]) -> dict[str, str]:
     """Links to the list that this page was reached from, and to the samples before and after in it."""
     wish = list_of(request.query_params.get("list"))
     if wish is None:
         return {}
     size = 48
-    page = sample_page(
-        ledger,
+    page = site.data.page(
         run,
         wish.where,
         sort=wish.sort,

@@ -306,7 +306,8 @@ def test_a_form_about_another_picture_is_refused(web, layout, token):
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [("application/json", b"{}"), ("multipart/form-data; boundary=x", b"--x--"), (FORM, b"a=1&a=2"), (FORM, b"a=%ff"),
+    [("application/json", b"{}"), ("multipart/form-data; boundary=x", b"--x--"), (FORM, b"a=1&a=2"),
+     (FORM, b"a=%ff"),
      (FORM, b"&".join(b"f%d=1" % n for n in range(50)))],
 )  # fmt: skip
 def test_bodies_that_are_no_form_of_ours_are_refused(web, token, kind, body):
