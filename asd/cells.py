@@ -11,8 +11,15 @@ from asd.layout import Cell
 _PARTS = 4
 
 
-def select_cells(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
+def select_cells(
+    cells: Sequence[Cell], patterns: Sequence[str], *, where: str = "params.yaml lists"
+) -> list[Cell]:
     """The cells that any of `patterns` names, in their own order; all of them without patterns.
+
+    Args:
+        cells: what there is.
+        patterns: what is asked for.
+        where: where `cells` come from, for the error.
 
     Raises:
         ParamsError: a pattern has more than four parts or names no cell.
@@ -26,7 +33,7 @@ def select_cells(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
         if not found:
             known = [str(cell) for cell in cells]
             raise ParamsError(
-                f"params.yaml lists no cell {pattern!r}{nearest(pattern, known)} (cells: {', '.join(known)})"
+                f"{where} no cell {pattern!r}{nearest(pattern, known)} (cells: {', '.join(known)})"
             )
         chosen |= found
     return [cell for cell in cells if cell in chosen] if patterns else list(cells)

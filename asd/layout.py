@@ -37,6 +37,11 @@ class Layout:
         return self.root / "dvc.yaml"
 
     @property
+    def pipeline_lock(self) -> Path:
+        """What DVC knows of the last run of each stage (`dvc.lock`)."""
+        return self.root / "dvc.lock"
+
+    @property
     def code_lock(self) -> Path:
         """Hashes of the code that each step and variant runs (`asd.lock`, in git)."""
         return self.root / "asd.lock"

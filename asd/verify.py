@@ -85,6 +85,25 @@ def verify_workspace(root: Path) -> Findings:
     return findings
 
 
+def cache_folder(root: Path) -> Path:
+    """Where DVC keeps its objects.
+
+    Raises:
+        DataError: DVC's settings cannot be read.
+    """
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DataError(f"dvc cannot read its settings in {root}: {last}")
+    return (root / done.stdout.strip()).resolve()
+
+
+def cached_object(cache: Path, md5: str) -> Path:
+    """Where a cache keeps the file (or, with `.dir`, the folder listing) of this MD5."""
+    return cache / OBJECTS / md5[:2] / md5[2:]
+
+
 def _dvc_settings(root: Path) -> dict[str, str]:
     command = [sys.executable, "-m", "dvc", "config", "--list"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -136,7 +155,7 @@ def _recorded(lock: Path, cache: Path) -> Iterator[tuple[str, str]]:
     for out in outs:
         md5 = str(out.get("md5", ""))
         if md5.endswith(".dir"):
-            for entry in cached_listing(cache / OBJECTS / md5[:2] / md5[2:]):
+            for entry in cached_listing(cached_object(cache, md5)):
                 yield f"{out['path']}/{entry['relpath']}", str(entry["md5"])
         elif md5:
             yield str(out["path"]), md5

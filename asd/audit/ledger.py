@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asd import store
@@ -174,6 +175,13 @@ class Ledger:
             answer = cursor.execute(sql, parameters)
             names = [column[0] for column in answer.description or ()]
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+    def batches(
+        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), rows: int = 50_000
+    ) -> Iterator[pa.RecordBatch]:
+        """The answer to a question of our own, a part at a time in memory."""
+        with self._database.cursor() as cursor:
+            yield from cursor.execute(sql, parameters).to_arrow_reader(rows)
 
     def ask(self, sql: str) -> list[dict[str, Any]]:
         """Answer a person's question: one SELECT over the views, without functions on files or the net.

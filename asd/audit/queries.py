@@ -14,6 +14,7 @@ from asd.audit.ledger import Ledger, history_facts
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
 from asd.errors import ParamsError
+from asd.source_groups import source_group
 from asd.types import Losses, Mask
 
 SORTS = (
@@ -131,7 +132,6 @@ class Facets:
 
 def facets(ledger: Ledger, run: Run) -> Facets:
     """Count the values to filter by; sources by file or folder (`asd.source_groups`)."""
-    from asd.source_groups import source_group
 
     def counts(column: str) -> dict[str, int]:
         found = ledger.rows(
@@ -141,22 +141,28 @@ def facets(ledger: Ledger, run: Run) -> Facets:
         )
         return {row["name"]: row["n"] for row in found}
 
+    return Facets(
+        counts("verdict"),
+        counts("class_name"),
+        source_counts(ledger, run),
+        counts("truth_role"),
+        ledger.count(run),
+    )
+
+
+def source_counts(ledger: Ledger, run: Run, verdict: str | None = None) -> dict[str, int]:
+    """Samples by file or folder they came from, the most first; only those of `verdict` if given."""
     folders = ledger.rows(
         "select case when contains(source, '#') then split_part(source, '#', 1) || '#' "
         "else regexp_replace(source, '[^/]*$', '') end as name, class_name, count(*) as n "
-        f"from samples where run = ? group by all order by n desc limit {MOST_FACETS}",
-        [run.name],
+        "from samples where run = $run and ($verdict is null or verdict = $verdict) "
+        "group by all order by n desc limit $most",
+        {"run": run.name, "verdict": verdict, "most": MOST_FACETS},
     )
     sources: dict[str, int] = defaultdict(int)
     for row in folders:
         sources[source_group(row["name"], row["class_name"])] += row["n"]
-    return Facets(
-        counts("verdict"),
-        counts("class_name"),
-        dict(sorted(sources.items(), key=lambda item: -item[1])),
-        counts("truth_role"),
-        ledger.count(run),
-    )
+    return dict(sorted(sources.items(), key=lambda item: -item[1]))
 
 
 def find_sample(ledger: Ledger, run: Run, key: str) -> dict[str, Any]:
@@ -289,7 +295,8 @@ class Comparison:
         changed: (verdict before, verdict after) -> number of samples, the most first; equal pairs left out.
         same: samples with the same verdict in both.
         new: samples that only the later has; `gone` only the earlier.
-        new_sources: source group -> samples of it that only the later has, where the earlier had none of it.
+        new_sources: source group -> samples of it in the later run, where the earlier had none of it;
+            `gone_sources` the other way round.
         before: row of the view `runs`; `after` likewise.
     """
 
@@ -298,6 +305,7 @@ class Comparison:
     new: int
     gone: int
     new_sources: dict[str, int]
+    gone_sources: dict[str, int]
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -319,13 +327,14 @@ def compare(ledger: Ledger, a: Run, b: Run) -> Comparison:
     )
     kept = [pair for pair in pairs if not pair["is_new"] and not pair["is_gone"]]
     before, after = (ledger.rows("select * from runs where run = ?", [run.name])[0] for run in (a, b))
-    old_sources = facets(ledger, a).sources
+    old_sources, later_sources = source_counts(ledger, a), source_counts(ledger, b)
     return Comparison(
         changed={(p["before"], p["after"]): p["n"] for p in kept if p["before"] != p["after"]},
         same=sum(p["n"] for p in kept if p["before"] == p["after"]),
         new=sum(p["n"] for p in pairs if p["is_new"]),
         gone=sum(p["n"] for p in pairs if p["is_gone"]),
-        new_sources={name: n for name, n in facets(ledger, b).sources.items() if name not in old_sources},
+        new_sources={name: n for name, n in later_sources.items() if name not in old_sources},
+        gone_sources={name: n for name, n in old_sources.items() if name not in later_sources},
         before=before,
         after=after,
     )
@@ -340,3 +349,13 @@ def changed_samples(ledger: Ledger, a: Run, b: Run, limit: int = 50) -> list[dic
         "and a.verdict is distinct from b.verdict order by b.suspicion desc nulls last, b.row limit $limit",
         {"a": a.name, "b": b.name, "limit": limit},
     )
+
+
+def only_in(ledger: Ledger, one: Run, other: Run, limit: int = 50) -> list[str]:
+    """Keys of samples that one run has and the other has not, in the order of the data."""
+    rows = ledger.rows(
+        "select key from samples where run = $one and key not in "
+        "(select key from samples where run = $other) order by row limit $limit",
+        {"one": one.name, "other": other.name, "limit": limit},
+    )
+    return [row["key"] for row in rows]

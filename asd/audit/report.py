@@ -6,7 +6,6 @@ and what could hide or reorder text (control and direction characters) is replac
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from asd.audit import figures, suspects
 from asd.audit.limits import NO_PROOF, NOT_STOPPED
 from asd.audit.record import STAGES, RunRecord
 from asd.layout import Cell
+from asd.safe_text import safe_text
 from asd.types import Images, Labels
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ABSENT = "–"
-_LONGEST = 120
 
 WARNINGS_SHOWN = 100
 CLASSES_SHOWN = 500
@@ -202,9 +201,3 @@ def count(value: int | None) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A figure with so many digits after the point."""
     return _ABSENT if value is None else f"{value:.{digits}f}"
-
-
-def safe_text(text: str, longest: int = _LONGEST) -> str:
-    """A stranger's text with control and direction characters replaced, cut to `longest` characters."""
-    shown = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in str(text)[:longest])
-    return shown + ("…" if len(str(text)) > longest else "")

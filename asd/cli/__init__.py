@@ -34,8 +34,8 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
-    *(init, run, status, table, model, predict, export, listing, source, seeds),
-    *(audit, step, lock, verify, doctor, clean),
+    *(init, run, status, table, model, predict, export, listing, source, seeds, audit),
+    *(step, lock, verify, doctor, clean),
 )
 for _group in _GROUPS:
     _group.register(app)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asd.cli.output import WorkspaceOption, find_workspace
-from asd.errors import ParamsError
+from asd.errors import AsdError, ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asd.layout import Cell
+    from asd.layout import Cell, Layout
     from asd.params import Workspace
 
 _STOPPED = (129, 130, 143)  # by SIGHUP, SIGINT, SIGTERM
@@ -86,6 +86,7 @@ def run(
         options = [f"--engine={engine}", f"--jobs={jobs}"]
         options += ["--verbose"] if verbose else []
         code = _start(root, [*options, *map(str, chosen)])
+        _note_revisions(ready.layout)  # what was stopped half way may have finished some cells
         if code == 0:
             _judge(ready, chosen)
     if code in _STOPPED:
@@ -110,6 +111,16 @@ def _prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     check_variants(ready.workspace)
     refuse_impossible(ready.workspace)
     return ready.workspace
+
+
+def _note_revisions(layout: Layout) -> None:
+    """Let `asd audit` find these results when others have taken their place."""
+    from asd.audit.journal import note_states
+
+    try:
+        note_states(layout)
+    except AsdError as error:  # the run itself went well
+        typer.echo(f"asd: {error}", err=True)
 
 
 def _judge(workspace: Workspace, chosen: Sequence[Cell]) -> None:

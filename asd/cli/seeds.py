@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group = new_app(HELP)
     group.command("sheet", epilog="Example: asd seeds sheet --per-class 40")(sheet)
     group.command("add", epilog="Example: asd seeds add --class cat 3,7,12 --by Ada")(add)
+    group.command("candidates", epilog="Example: asd seeds candidates --json")(candidates)
     group.command("list", epilog="Example: asd seeds list --json")(list_seeds)
     group.command("check", epilog="Example: asd seeds check && asd run -S seeds.use=keys")(check)
     app.add_typer(group, name="seeds")
@@ -78,6 +79,20 @@ def sheet(
     typer.echo(
         "next: asd seeds add --class CLASS 3,7,12 --by NAME, about 10 a class, only those you are sure of"
     )
+    _tell_candidates(opened, name)
+
+
+def _tell_candidates(workspace: Workspace, dataset: str) -> None:
+    from asd.seeds.reviewed import candidates as confirmed
+    from asd.seeds.trusted import read_trusted
+
+    index, manifest = _training_data(workspace, dataset)
+    rows = read_trusted(workspace.layout.trusted_seeds)
+    found = confirmed(workspace.layout, dataset, index, manifest.class_names, rows)
+    if found:
+        typer.echo(
+            f"{len(found)} pictures were confirmed as clean and are no seeds yet: asd seeds candidates"
+        )
 
 
 def add(
@@ -115,6 +130,33 @@ def add(
     typer.echo(f"{class_name!r} has {have} seeds; next: another class, or `asd seeds check`")
 
 
+def candidates(
+    dataset: DatasetOption = None, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Print pictures confirmed as clean (`asd audit confirm`) that are no seeds yet.
+
+    Each class with the command that adds them; NAME is whoever vouches for picture and label.
+    """
+    from asd.audit.confirming import seed_command
+    from asd.seeds.reviewed import candidates as confirmed
+    from asd.seeds.trusted import read_trusted
+
+    opened = open_workspace(workspace)
+    name = _one_dataset(opened, dataset)
+    index, manifest = _training_data(opened, name)
+    rows = read_trusted(opened.layout.trusted_seeds)
+    found = confirmed(opened.layout, name, index, manifest.class_names, rows)
+    if as_json:
+        print_json({"dataset": name, "candidates": [asdict(one) for one in found]})
+        return
+    for label in dict.fromkeys(one.label for one in found):
+        typer.echo(seed_command(name, label, [one.key for one in found if one.label == label]))
+    if not found:
+        typer.echo(
+            "no candidates; `asd audit confirm KEY --as clean --by NAME` makes one, or: asd seeds sheet"
+        )
+
+
 def list_seeds(
     dataset: DatasetOption = None, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
@@ -138,8 +180,9 @@ def check(
     """Say what each class has and needs, and stop (exit 3) on what is wrong.
 
     Wrong: a changed picture, a sample that is gone, another label, the same picture twice, a
-    class without a seed. Fewer than needed is a warning.
+    picture that was confirmed as poisoned, a class without a seed. Fewer than needed is a warning.
     """
+    from asd.seeds.reviewed import poisoned_seeds
     from asd.seeds.standing import seeds_needed, standing, unused
     from asd.seeds.trusted import read_trusted
 
@@ -148,7 +191,9 @@ def check(
     found = []
     for name in [_one_dataset(opened, dataset)] if dataset else opened.params.cells.datasets:
         index, manifest = _training_data(opened, name)
-        found.append(standing(rows, name, index, manifest.class_names, need))
+        one = standing(rows, name, index, manifest.class_names, need)
+        said = tuple(poisoned_seeds(opened.layout, name, rows))
+        found.append(replace(one, problems=(*said, *one.problems)))
     hint = unused(opened)
     if as_json:
         print_json({"datasets": [asdict(one) for one in found], "hint": hint})

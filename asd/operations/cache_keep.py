@@ -19,7 +19,7 @@ import yaml
 from asd.errors import DataError
 from asd.layout import Layout
 from asd.store import file_sha256
-from asd.verify import OBJECTS, cached_listing
+from asd.verify import OBJECTS, cached_listing, cached_object
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CELL = re.compile(r"[a-z0-9_]+/[a-z0-9_]+/[a-z0-9_]+/\d+")
@@ -60,10 +60,10 @@ def objects_of(cache: Path, hashes: Iterable[str]) -> set[Path]:
     """The files of these objects and, of folders, of all that they list."""
     found: set[Path] = set()
     for md5 in hashes:
-        file = _object(cache, md5)
+        file = cached_object(cache, md5)
         found.add(file)
         if md5.endswith(".dir"):
-            found.update(_object(cache, entry["md5"]) for entry in cached_listing(file))
+            found.update(cached_object(cache, entry["md5"]) for entry in cached_listing(file))
     return found
 
 
@@ -108,8 +108,10 @@ def _cell_of(run: CachedRun) -> str | None:
 
 def _weights(run: CachedRun, cache: Path) -> set[str]:
     """SHA-256 of the weights that a stage wrote."""
-    listings = [cached_listing(_object(cache, md5)) for md5 in run.made if md5.endswith(".dir")]
-    files = [_object(cache, e["md5"]) for entries in listings for e in entries if e["relpath"] == _WEIGHTS]
+    listings = [cached_listing(cached_object(cache, md5)) for md5 in run.made if md5.endswith(".dir")]
+    files = [
+        cached_object(cache, e["md5"]) for entries in listings for e in entries if e["relpath"] == _WEIGHTS
+    ]
     return {file_sha256(file) for file in files if file.is_file()}
 
 
@@ -167,7 +169,3 @@ def _yaml(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{file} holds no facts; mend or delete it before the cache is cleaned")
     return found
-
-
-def _object(cache: Path, md5: str) -> Path:
-    return cache / OBJECTS / md5[:2] / md5[2:]

@@ -9,8 +9,8 @@ from asd.layout import Layout
 from asd.operations import cache_cleaning, cleaning
 from asd.operations.cleaning import Rubbish
 from asd.operations.plan import ask_plan
-from asd.operations.space import cache_folder
 from asd.params import Workspace
+from asd.verify import cache_folder
 
 _UNUSED, _OTHER = "unused results", "other checkpoints"
 _TRAINING = ("stage1", "stage2", "stage3")

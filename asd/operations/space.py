@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.errors import DataError
 from asd.operations.forecast import Counted, DataFacts, Forecast
 from asd.operations.plan import PlannedStage
 from asd.params import Workspace
+from asd.verify import cache_folder
 
 GIB = 2**30
 _RESIDENT_LIMIT = 2**31  # larger sets stay on disk as a memory map (asd.training.images)
@@ -35,20 +33,6 @@ class Need:
     def short(self) -> bool:
         """Whether there is too little."""
         return self.needed > self.there
-
-
-def cache_folder(root: Path) -> Path:
-    """Where DVC keeps its objects.
-
-    Raises:
-        DataError: DVC's settings cannot be read.
-    """
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode or not done.stdout.strip():
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise DataError(f"dvc cannot read its settings in {root}: {last}")
-    return (root / done.stdout.strip()).resolve()
 
 
 def tree_bytes(path: Path) -> int:

@@ -9,6 +9,7 @@ from asd.errors import ParamsError
 from asd.layout import Layout
 from asd.seeds.adding import Added, Vote, add, check_class
 from asd.seeds.numbers import parse_numbers, pick, read_numbers
+from asd.seeds.reviewed import refuse_poisoned
 from asd.seeds.trusted import checked_name, read_trusted, write_trusted
 from asd.step_lock import hold_step
 from asd.steps import StepItem
@@ -38,8 +39,9 @@ def record(
         by: who.
 
     Raises:
-        ParamsError: nothing given, or something that cannot be added; then nothing is written.
-        DataError: the file is damaged, or the data is not what the sheet showed.
+        ParamsError: nothing given, or something that cannot be added, such as a picture that was
+            confirmed as poisoned; then nothing is written.
+        DataError: the file or the review log is damaged, or the data is not what the sheet showed.
     """
     by = checked_name(by)
     check_class(label, class_names)
@@ -50,6 +52,7 @@ def record(
         pictures |= {one.key: one.content_sha256 for one in shown}
     if not pictures:
         raise ParamsError("which pictures? Give numbers from the sheet, such as 3,7,12, or --key KEY")
+    refuse_poisoned(layout, dataset, index, pictures)
     vote = Vote(dataset, label, pictures, by, datetime.now(UTC).date().isoformat())
     with hold_step(layout, "seeds", StepItem("trusted")):  # two people at once must not lose a line
         added = add(read_trusted(layout.trusted_seeds), vote, index, class_names)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from asd import store
 from asd.audit.pictures import fitted
-from asd.audit.report import page_environment, safe_text
+from asd.audit.report import page_environment
 from asd.errors import DataError
+from asd.safe_text import safe_text
 from asd.seeds.candidates import numbered, of_sources
 from asd.seeds.numbers import Shown, write_numbers
 from asd.shards.read import Layer

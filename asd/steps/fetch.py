@@ -144,8 +144,9 @@ class _Excluding:
         found = {one.content_sha256 for one in self.excluded}
         for line in self._lines:
             if line.content_sha256 not in found:
+                who = f"{line.content_sha256} (by {line.by}, {line.day})"
                 yield (
-                    f"reviews/exclusions.csv: {line.content_sha256} (by {line.by}, {line.day}) takes nothing out: "
+                    f"reviews/exclusions.csv: {who} takes nothing out: "
                     "no training picture has this content; it left the source, or the step poison made it"
                 )
 

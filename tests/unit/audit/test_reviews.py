@@ -133,9 +133,10 @@ def test_no_log_is_no_review(layout: Layout) -> None:
     "wrong",
     [
         {"by": ""}, {"by": "A\nB"}, {"by": "x" * 81}, {"by": "\x1b[31mAda"}, {"by": "=HYPERLINK()"},
-        {"by": "Ada\u202e"}, {"note": "a\nb"}, {"note": "\x1b]0;x\x07"}, {"note": "n" * 501}, {"note": "=1+1"},
-        {"note": "a\u202eb"}, {"verdict_by_person": "maybe"}, {"content_sha256": "abc"}, {"key": "../x"},
-        {"key": ""},        {"run": "a\nb"}, {"dataset": ""},
+        {"by": "Ada\u202e"}, {"note": "a\nb"}, {"note": "\x1b]0;x\x07"}, {"note": "n" * 501},
+        {"note": "=1+1"}, {"note": "a\u202eb"},
+        {"verdict_by_person": "maybe"}, {"content_sha256": "abc"}, {"key": "../x"},
+        {"key": ""}, {"run": "a\nb"}, {"dataset": ""},
     ],
 )  # fmt: skip
 def test_what_cannot_stand_in_the_log_is_refused_and_nothing_is_written(
