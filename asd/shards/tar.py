@@ -11,7 +11,7 @@ from asd.errors import DataError
 if TYPE_CHECKING:
     from mmap import mmap
 
-    Buffer = bytes | memoryview | mmap
+    Buffer = bytes | mmap
 
 _BLOCK = 512
 _NUMBERS_END = 136  # of what a header says first: name, mode, owner, size
@@ -61,10 +61,10 @@ def members(archive: Buffer, where: str) -> Iterator[tuple[bytes, int, int]]:
     Raises:
         DataError: the headers do not lead to the archive's end.
     """
-    view, at = memoryview(archive), 0
+    at = 0
     while True:
-        header = bytes(view[at : at + _NUMBERS_END])
-        if len(header) < _NUMBERS_END or at + _BLOCK > len(view):
+        header = archive[at : at + _NUMBERS_END]
+        if len(header) < _NUMBERS_END or at + _BLOCK > len(archive):
             raise DataError(f"{where}: cut short at byte {at}; the archive's end is missing")
         if not header[0]:
             return

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from asd.audit.limits import NO_PROOF
-from asd.audit.report import count, number, page_environment, percent, points, safe_text
+from asd.audit.report import count, number, page_environment, percent, points
 from asd.audit.web.sessions import Session
 from asd.layout import Cell
+from asd.safe_text import safe_text
 
 _TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")

@@ -226,14 +226,14 @@ def strip_chart(
     """In or out of the clean pool, epoch by epoch, as a strip."""
     x = _Scale(min(epochs, default=0), max(epochs, default=0) + 1, _LEFT, WIDTH - _RIGHT)
     parts = [
-        Markup('<rect class="strip {}" x="{:.1f}" y="22" width="{:.1f}" height="20"/>').format(
+        Markup('<rect class="strip {}" x="{:.1f}" y="31" width="{:.1f}" height="20"/>').format(
             "in" if is_in else "out", x(epoch), max(1.0, x(epoch + 1) - x(epoch) - 0.7)
         )
         for epoch, is_in in zip(epochs, inside, strict=True)
     ]
-    parts.append(_borders(borders, x, bottom=46))
+    parts.append(_borders(borders, x, bottom=54))
     parts += [
-        Markup('<text class="tick" x="{:.1f}" y="60" text-anchor="middle">{}</text>').format(
+        Markup('<text class="tick" x="{:.1f}" y="68" text-anchor="middle">{}</text>').format(
             x(at + 0.5), plain(at)
         )
         for at in _ticks(min(epochs, default=0), max(epochs, default=1), whole=True)
@@ -241,7 +241,7 @@ def strip_chart(
     ]
     rows = tuple((plain(e), "in" if i else "out") for e, i in zip(epochs, inside, strict=True))
     return Chart(
-        _svg(title, parts, height=66),
+        _svg(title, parts, height=74),
         title,
         (("in", "in the clean pool"), ("out", "out of it")),
         ("epoch", "pool"),
