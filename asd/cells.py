@@ -39,6 +39,20 @@ def select_cells(
     return [cell for cell in cells if cell in chosen] if patterns else list(cells)
 
 
+def one_cell(cells: Sequence[Cell], pattern: str) -> Cell:
+    """The one cell that `pattern` names.
+
+    Raises:
+        ParamsError: it names none, or several.
+    """
+    found = select_cells(cells, [pattern])
+    if len(found) != 1:
+        raise ParamsError(
+            f"{pattern!r} means {len(found)} cells, wanted one: {', '.join(str(cell) for cell in found)}"
+        )
+    return found[0]
+
+
 def _matches(cell: Cell, parts: Sequence[str]) -> bool:
     words = (cell.dataset, cell.attack, cell.defense, str(cell.trial))
     return all(fnmatchcase(word, part) for word, part in zip(words, parts, strict=False))

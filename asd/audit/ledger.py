@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asd import store
 from asd.audit.ledger_sql import check_question, quoted
+from asd.audit.ledger_tables import (
+    LIGHT_COLUMNS,
+    POOLS,
+    REVIEWS,
+    RUNS,
+    SAMPLES,
+    pool_rows,
+    review_rows,
+    run_row,
+)
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
 from asd.errors import DataError, ParamsError
@@ -27,94 +37,14 @@ from asd.layout import Layout
 
 VIEWS = ("samples", "history", "pools", "runs", "reviews")
 
-MEMORY_LIMIT_MB = 1000
+MEMORY_LIMIT_MB = 1300
 THREADS = 2
 MOST_ROWS = 100_000
 MOST_SECONDS = 120
 """Limits of a person's question."""
 
-_SAMPLES = {
-    "key": "varchar",
-    "content_sha256": "varchar",
-    "source": "varchar",
-    "label": "integer",
-    "class_name": "varchar",
-    "in_pool_at_end": "boolean",
-    "first_epoch_in": "integer",
-    "epochs_in": "integer",
-    "entries": "integer",
-    "exits": "integer",
-    "final_loss": "float",
-    "rank_in_class": "bigint",
-    "rank_overall": "bigint",
-    "loss_reduction": "float",
-    "is_seed": "boolean",
-    "verdict": "varchar",
-    "suspicion": "float",
-    "decided_by": "varchar",
-    "decided_epoch": "integer",
-    "decided_rank": "bigint",
-    "decided_of": "bigint",
-    "decided_score": "float",
-    "decided_cut": "float",
-    "reason": "varchar",
-    "predicted_class": "varchar",
-    "predicted_confidence": "float",
-    "spectral_signature": "float",
-    "activation_clustering": "float",
-    "neighbour_disagreement": "float",
-    "cleanlab_label_quality": "float",
-    "truth_role": "varchar",
-    "truth_label_before": "integer",
-}
-"""Columns of `samples`, null where a run's table lacks one (an earlier version of asd, no truth)."""
-
-_POOLS = {
-    "run": "varchar",
-    "epoch": "integer",
-    "stage": "integer",
-    "rule": "varchar",
-    "cut": "double",
-    "size": "bigint",
-    "poisoned": "bigint",
-    "precision": "double",
-    "recall": "double",
-    "auroc_loss": "double",
-    "auroc_reduction": "double",
-}
-
-_RUNS = {
-    "run": "varchar",
-    "dataset": "varchar",
-    "attack": "varchar",
-    "defense": "varchar",
-    "trial": "integer",
-    "revision": "varchar",
-    "samples": "bigint",
-    "acc": "double",
-    "acc_untrusted": "double",
-    "asr": "double",
-    "asr_base": "double",
-    "clean_pool": "bigint",
-    "poison_in_pool": "bigint",
-    "planted": "bigint",
-    "estimated_poisoned_share": "double",
-    "estimate_low": "double",
-    "estimate_high": "double",
-    "suspects": "bigint",
-}
-
-_REVIEWS = {
-    "at": "varchar",
-    "by": "varchar",
-    "as": "varchar",
-    "dataset": "varchar",
-    "key": "varchar",
-    "content_sha256": "varchar",
-    "label": "varchar",
-    "run": "varchar",
-    "note": "varchar",
-}
+MOST_LOADED = 2
+"""Runs whose `LIGHT_COLUMNS` are kept in memory."""
 
 
 class Ledger:
@@ -131,6 +61,9 @@ class Ledger:
     def __init__(self, layout: Layout, runs: Sequence[Run]) -> None:
         self.runs = {run.name: run for run in runs}
         self._counts: dict[str, int] = {}
+        self._loaded: OrderedDict[str, str] = OrderedDict()
+        self._next_table = 0
+        self._loading = threading.Lock()
         self._database = duckdb.connect(
             ":memory:",
             config={
@@ -145,9 +78,9 @@ class Ledger:
         try:
             self._add_samples()
             self._add_history()
-            self._add_table("pools", _POOLS, [row for run in runs for row in _pool_rows(run)])
-            self._add_table("runs", _RUNS, [_run_row(run, self._counts[run.name]) for run in runs])
-            self._add_table("reviews", _REVIEWS, _review_rows(layout.review_log))
+            self._add_table("pools", POOLS, [row for run in runs for row in pool_rows(run)])
+            self._add_table("runs", RUNS, [run_row(run, self._counts[run.name]) for run in runs])
+            self._add_table("reviews", REVIEWS, review_rows(layout.review_log))
             self._lock_down()
         except BaseException:
             self._database.close()
@@ -168,6 +101,31 @@ class Ledger:
     def count(self, run: Run) -> int:
         """Samples of a run."""
         return self._counts[run.name]
+
+    def load(self, run: Run) -> None:
+        """Bring what galleries filter and sort by into memory, about 250 MiB a million samples.
+
+        Questions about pages of samples are then answered in a fraction of the time. The runs
+        loaded last stay, at most `MOST_LOADED`.
+        """
+        with self._loading:
+            if run.name in self._loaded:
+                self._loaded.move_to_end(run.name)
+                return
+            while len(self._loaded) >= MOST_LOADED:
+                _, oldest = self._loaded.popitem(last=False)
+                self.rows(f"drop table {oldest}")
+            table = f"loaded_{self._next_table}"
+            self._next_table += 1
+            columns = ", ".join(LIGHT_COLUMNS)
+            self.rows(
+                f"create table {table} as select run, row, {columns} from samples where run = ?", [run.name]
+            )
+            self._loaded[run.name] = table
+
+    def light(self, run: Run) -> str:
+        """The relation with `run`, `row` and `LIGHT_COLUMNS` of a run: in memory if it is loaded."""
+        return self._loaded.get(run.name, "samples")
 
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """Answer a question of our own, with `?` or `$name` for values; a dict a row."""
@@ -221,49 +179,53 @@ class Ledger:
         for run in self.runs.values():
             names = _column_names(run.samples)
             columns = ", ".join(
-                (name if name in names else f"null::{kind} as {name}") for name, kind in _SAMPLES.items()
+                (name if name in names else f"null::{kind} as {name}") for name, kind in SAMPLES.items()
             )
             parts.append(
                 f"select {quoted(run.name)} as run, {columns}, file_row_number as row "
                 f"from read_parquet({quoted(run.samples)}, file_row_number = true)"
             )
             self._counts[run.name] = pq.read_metadata(run.samples).num_rows
-        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in _SAMPLES.items())
+        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in SAMPLES.items())
         empty = f"select null::varchar as run, {nothing}, null::bigint as row where false"
         self._database.execute("create view samples as " + " union all ".join(parts or [empty]))
 
     def _add_history(self) -> None:
-        parts = [
-            part
-            for run in self.runs.values()
-            for stage, file in zip(STAGES, run.histories, strict=True)
-            if (part := self._history_part(run, stage, file))
-        ]
-        columns = "null::varchar as run, null::integer as stage, null::integer as epoch, null::varchar as key"
-        columns += ", null::float as loss, null::float as virtual_loss, null::float as loss_reduction"
-        columns += ", null::boolean as in_clean_pool, null::varchar as rule, null::double as cut"
-        columns += ", null::bigint as row"
-        parts = parts or [f"select {columns} where false"]
-        self._database.execute("create view history as " + " union all ".join(parts))
-
-    def _history_part(self, run: Run, stage: int, file: Path) -> str | None:
-        """One stage's epochs; its rows are those of the samples, epoch after epoch."""
-        facts = history_facts(file)
-        if not facts:
-            return None
-        count = self._counts[run.name]
-        epochs = ", ".join(
-            f"({place}, {quoted(fact['rule'])}, {_number(fact['cut'])}::double)"
-            for place, fact in enumerate(facts)
+        parts = [part for run in self.runs.values() if (part := self._history_part(run))]
+        columns = {"run": "varchar", "stage": "integer", "epoch": "integer", "key": "varchar"}
+        columns |= {"loss": "float", "virtual_loss": "float", "loss_reduction": "float"}
+        columns |= {"in_clean_pool": "boolean", "rule": "varchar", "cut": "double", "row": "bigint"}
+        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in columns.items())
+        self._database.execute(
+            "create view history as " + " union all ".join(parts or [f"select {nothing} where false"])
         )
+
+    def _history_part(self, run: Run) -> str | None:
+        """The epochs of all stages; the rows of each are those of the samples.
+
+        Rule and cut are picked from a list by the place of the epoch: a second join would make
+        DuckDB build its table on the long side.
+        """
+        count = self._counts[run.name]
+        stages = []
+        for stage, file in zip(STAGES, run.histories, strict=True):
+            if facts := history_facts(file):
+                rules = ", ".join(quoted(fact["rule"]) for fact in facts)
+                cuts = ", ".join(f"{_number(fact['cut'])}::double" for fact in facts)
+                place = f"file_row_number // {count} + 1"
+                stages.append(
+                    f"select {stage}::integer as stage, epoch, loss, virtual_loss, in_clean, "
+                    f"[{rules}][{place}] as rule, [{cuts}][{place}] as cut, file_row_number % {count} as row "
+                    f"from read_parquet({quoted(file)}, file_row_number = true)"
+                )
+        if not stages:
+            return None
         return (
-            f"select {quoted(run.name)} as run, {stage}::integer as stage, h.epoch, s.key, h.loss, "
-            "h.virtual_loss, h.loss - h.virtual_loss as loss_reduction, h.in_clean as in_clean_pool, "
-            "e.rule, e.cut, s.row "
-            f"from read_parquet({quoted(file)}, file_row_number = true) h "
-            f"join (select key, file_row_number as row from read_parquet({quoted(run.samples)}, "
-            f"file_row_number = true)) s on s.row = h.file_row_number % {count} "
-            f"join (values {epochs}) e(place, rule, cut) on e.place = h.file_row_number // {count}"
+            f"select {quoted(run.name)} as run, h.stage, h.epoch, s.key, h.loss, h.virtual_loss, "
+            "h.loss - h.virtual_loss as loss_reduction, h.in_clean as in_clean_pool, h.rule, h.cut, s.row "
+            f"from ({' union all '.join(stages)}) h "
+            "join (select key, file_row_number as row "
+            f"from read_parquet({quoted(run.samples)}, file_row_number = true)) s using (row)"
         )
 
     def _add_table(self, name: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
@@ -320,43 +282,3 @@ def _read_metadata(file: Path) -> pq.FileMetaData:
         raise DataError(f"missing file {file}") from error
     except Exception as error:
         raise DataError(f"{file} is not a Parquet file: {error}") from error
-
-
-def _pool_rows(run: Run) -> list[dict[str, Any]]:
-    if not run.pools.is_file():
-        return []
-    return [{"run": run.name} | epoch for epoch in store.read_json(run.pools)["epochs"]]
-
-
-def _run_row(run: Run, count: int) -> dict[str, Any]:
-    cell = run.cell
-    pools = store.read_json(run.pools) if run.pools.is_file() else {}
-    metrics = store.read_json(run.metrics) if run.metrics.is_file() else {}
-    final, share = pools.get("final") or {}, pools.get("estimated_poisoned_share") or {}
-    low, high = share.get("interval") or (None, None)
-    return {
-        "run": run.name,
-        "dataset": cell.dataset,
-        "attack": cell.attack,
-        "defense": cell.defense,
-        "trial": cell.trial,
-        "revision": run.revision,
-        "samples": count,
-        **{name: metrics.get(name) for name in ("acc", "acc_untrusted", "asr", "asr_base")},
-        "clean_pool": final.get("size"),
-        "poison_in_pool": final.get("poisoned"),
-        "planted": pools.get("planted"),
-        "estimated_poisoned_share": share.get("value"),
-        "estimate_low": low,
-        "estimate_high": high,
-        "suspects": (pools.get("verdicts") or {}).get("suspect"),
-    }
-
-
-def _review_rows(log: Path) -> list[dict[str, Any]]:
-    if not log.is_file():
-        return []
-    try:
-        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
-    except ValueError as error:
-        raise DataError(f"{log} is damaged: {error}") from error

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from asd.audit.ledger import Ledger, history_facts
+from asd.audit.ledger_tables import LIGHT_COLUMNS
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
 from asd.errors import ParamsError
@@ -25,7 +26,6 @@ SORTS = (
     "rank_in_class",
     "rank_overall",
     "epochs_in",
-    "decided_rank",
     "spectral_signature",
     "activation_clustering",
     "neighbour_disagreement",
@@ -39,6 +39,7 @@ MOST_FACETS = 1000
 """Classes and sources that `facets` lists, the largest first."""
 
 _MOST_MATCHES = 5
+_VIRTUAL = 2  # place of virtual_loss in history.parquet
 _SHORTEST_HASH = 8
 
 
@@ -103,7 +104,9 @@ def sample_page(
     limit: int = 48,
     offset: int = 0,
 ) -> SamplePage:
-    """A page of the samples that a filter finds; equal ones in view order, unknown values last.
+    """A page of the samples that a filter finds, with `row` and `LIGHT_COLUMNS`.
+
+    Equal ones come in view order, unknown values last. Fast on runs that are loaded (`Ledger.load`).
 
     Raises:
         ParamsError: there is no such sort.
@@ -111,12 +114,17 @@ def sample_page(
     if sort not in SORTS:
         raise ParamsError(f"samples cannot be sorted by {sort!r}; by {', '.join(SORTS)}")
     condition, values = where.where(run)
-    total = ledger.rows(f"select count(*) as n from samples where {condition}", values)[0]["n"]
+    relation = ledger.light(run)
+    total = ledger.rows(f"select count(*) as n from {relation} where {condition}", values)[0]["n"]
     order = f"{sort} {'desc' if descending else 'asc'} nulls last, row"
-    rows = ledger.rows(
-        f"select * from samples where {condition} order by {order} limit ? offset ?", [*values, limit, offset]
+    chosen = f"select row from {relation} where {condition} order by {order} limit ? offset ?"
+    places = [found["row"] for found in ledger.rows(chosen, [*values, limit, offset])]
+    found = ledger.rows(
+        f"select row, {', '.join(LIGHT_COLUMNS)} from {relation} where run = ? and row in (select unnest(?))",
+        [run.name, places],
     )
-    return SamplePage(rows, total)
+    by_place = {row["row"]: row for row in found}
+    return SamplePage([by_place[place] for place in places], total)
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ def source_counts(ledger: Ledger, run: Run, verdict: str | None = None) -> dict[
     folders = ledger.rows(
         "select case when contains(source, '#') then split_part(source, '#', 1) || '#' "
         "else regexp_replace(source, '[^/]*$', '') end as name, class_name, count(*) as n "
-        "from samples where run = $run and ($verdict is null or verdict = $verdict) "
+        f"from {ledger.light(run)} where run = $run and ($verdict is null or verdict = $verdict) "
         "group by all order by n desc limit $most",
         {"run": run.name, "verdict": verdict, "most": MOST_FACETS},
     )
@@ -257,7 +265,10 @@ def trajectory(run: Run, row: int) -> Trajectory:
             continue
         with pq.ParquetFile(file) as history:
             for place, fact in enumerate(facts):
-                _add_point(points, stage, fact, history.read_row_group(place), row)
+                columns = ["loss", "in_clean"]
+                if history.metadata.row_group(place).column(_VIRTUAL).statistics.null_count == 0:
+                    columns.append("virtual_loss")
+                _add_point(points, stage, fact, history.read_row_group(place, columns), row)
     return Trajectory(
         epoch=np.array(points.epoch, dtype=np.int64),
         stage=np.array(points.stage, dtype=np.int64),
@@ -273,8 +284,7 @@ def trajectory(run: Run, row: int) -> Trajectory:
 
 def _add_point(points: _Points, stage: int, fact: dict[str, Any], table: Any, row: int) -> None:
     loss = table["loss"].to_numpy()
-    has_virtual = not table["virtual_loss"].null_count
-    virtual = table["virtual_loss"].to_numpy() if has_virtual else None
+    virtual = table["virtual_loss"].to_numpy() if "virtual_loss" in table.column_names else None
     score = loss if virtual is None or fact["rule"] != "meta-split" else loss - virtual
     points.epoch.append(fact["epoch"])
     points.stage.append(stage)

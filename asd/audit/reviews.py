@@ -1,34 +1,27 @@
 """`reviews/log.jsonl`: what people said of single pictures, appended and never rewritten.
 
-Each line carries the SHA-256 of the line before, so that a line which somebody changed, removed
-or slipped in breaks the chain there. (Lines cut off at the end leave a whole chain: git and the
-signed evidence tell those.) A review is bound to the picture's content, not to its key.
+Each line carries the SHA-256 of the line before (`asd.audit.chain`). A review is bound to the picture's
+content, not to its key.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from asd.audit.chain import Link, hold_chain, read_chain
 from asd.audit.exclusions import Exclusion, checked_note, read_exclusions, write_exclusions
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.seeds.trusted import checked_name
 from asd.shards.keys import check_key
-from asd.step_lock import hold_step
-from asd.steps import StepItem
-from asd.store import atomic_file
 
 PersonsVerdict = Literal["clean", "poisoned"]
 PERSONS_VERDICTS: tuple[PersonsVerdict, ...] = get_args(PersonsVerdict)
-START = "0" * 64
-"""What the first line carries in place of a hash."""
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _LONGEST_LABEL = 1000
@@ -63,14 +56,8 @@ class Review:
     run: str
     note: str
 
-    def to_line(self) -> bytes:
-        """The line with its end; ASCII, so that no stranger's letters act on a terminal."""
-        fields = asdict(self)
-        fields["as"] = fields.pop("verdict")
-        return (json.dumps(fields, sort_keys=True) + "\n").encode("ascii")
 
-
-_FIELDS = frozenset(Review.__dataclass_fields__) - {"verdict"} | {"as"}
+_FIELDS = frozenset(Review.__dataclass_fields__) - {"verdict", "previous"} | {"as"}
 
 
 def append_review(
@@ -103,24 +90,22 @@ def append_review(
     for name, text in (("data set", dataset), ("run", run)):
         if not text or len(text) > 300 or not text.isascii() or not text.isprintable():
             raise ParamsError(f"{name} {text[:80]!r} cannot stand in the review log")
-    with hold_step(layout, "reviews", StepItem("log")):
-        before, reviews = _read(layout.review_log)
+    with hold_chain(layout.review_log) as chain:
+        for number, link in enumerate(chain.links, 1):
+            _review(link, f"{layout.review_log} line {number}")
         lines = read_exclusions(layout.exclusions)  # before the first word is written
-        last = reviews[-1].to_line() if reviews else None
-        review = Review(
-            previous=START if last is None else _sha256(before.splitlines(keepends=True)[-1]),
-            at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            by=by,
-            verdict=verdict_by_person,
-            dataset=dataset,
-            key=key,
-            content_sha256=content_sha256,
-            label=label[:_LONGEST_LABEL],
-            run=run,
-            note=note,
-        )
-        with atomic_file(layout.review_log) as temporary:  # a killed append leaves no half line
-            temporary.write_bytes(before + review.to_line())
+        fields = {
+            "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "by": by,
+            "as": verdict_by_person,
+            "dataset": dataset,
+            "key": key,
+            "content_sha256": content_sha256,
+            "label": label[:_LONGEST_LABEL],
+            "run": run,
+            "note": note,
+        }
+        review = _review(chain.append(fields), str(layout.review_log))
         after = _exclusions_after(lines, review)
         if after != list(lines):
             write_exclusions(layout.exclusions, after)
@@ -142,56 +127,19 @@ def read_reviews(path: Path) -> list[Review]:
     Raises:
         DataError: names the first line that is no review or whose chain is broken.
     """
-    return _read(path)[1]
+    return [_review(link, f"{path} line {number}") for number, link in enumerate(read_chain(path), 1)]
 
 
-def _read(path: Path) -> tuple[bytes, list[Review]]:
-    try:
-        whole = path.read_bytes()
-    except FileNotFoundError:
-        return b"", []
-    return whole, reviews_of(whole, str(path))
-
-
-def reviews_of(whole: bytes, where: str) -> list[Review]:
-    """The reviews in the bytes of a log; `where` names it in errors.
-
-    Raises:
-        DataError: as `read_reviews`.
-    """
-    reviews: list[Review] = []
-    before = START
-    for number, line in enumerate(whole.split(b"\n")[: whole.count(b"\n")], 1):
-        review = _review(line, f"{where} line {number}")
-        if review.previous != before:
-            raise DataError(
-                f"{where} line {number}: the chain is broken here: it does not carry the hash of the line "
-                f"before it, so one was changed, removed or put in; {_MEND}"
-            )
-        reviews.append(review)
-        before = _sha256(line + b"\n")
-    if whole and not whole.endswith(b"\n"):
-        raise DataError(f"{where} line {len(reviews) + 1}: cut short; {_MEND}")
-    return reviews
-
-
-def _review(line: bytes, where: str) -> Review:
-    try:
-        found: Any = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON; {_MEND}") from error
-    if not isinstance(found, dict) or frozenset(found) != _FIELDS:
+def _review(link: Link, where: str) -> Review:
+    found = dict(link.value)
+    if frozenset(found) != _FIELDS:
         raise DataError(f"{where}: wanted an object with {', '.join(sorted(_FIELDS))}; {_MEND}")
     if not all(isinstance(value, str) for value in found.values()):
         raise DataError(f"{where}: every value must be a text; {_MEND}")
     verdict = found.pop("as")
     if verdict not in PERSONS_VERDICTS or not _HEX.fullmatch(found["content_sha256"]):
         raise DataError(f"{where}: wanted as clean or poisoned, and a content hash; {_MEND}")
-    return Review(verdict=verdict, **found)
-
-
-def _sha256(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+    return Review(verdict=verdict, previous=link.previous, **found)
 
 
 def latest_by_content(reviews: Iterable[Review]) -> dict[str, Review]:

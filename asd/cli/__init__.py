@@ -11,6 +11,7 @@ import typer
 
 from asd.cli import (
     audit,
+    bench,
     clean,
     doctor,
     export,
@@ -35,7 +36,7 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
     *(init, run, status, table, model, predict, export, listing, source, seeds, audit),
-    *(step, lock, verify, doctor, clean),
+    *(step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:
     _group.register(app)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asd.cli.output import JsonOption, WorkspaceOption, new_app, open_workspace, print_json
-from asd.errors import ParamsError
 
 if TYPE_CHECKING:
     from asd.layout import Cell
@@ -116,14 +115,9 @@ def rollback(workspace: WorkspaceOption = None) -> None:
 
 
 def _one_cell(workspace: Workspace, pattern: str) -> Cell:
-    from asd.cells import select_cells
+    from asd.cells import one_cell
 
-    found = select_cells(workspace.cells(), [pattern])
-    if len(found) != 1:
-        raise ParamsError(
-            f"{pattern!r} means {len(found)} cells, wanted one: {', '.join(str(cell) for cell in found)}"
-        )
-    return found[0]
+    return one_cell(workspace.cells(), pattern)
 
 
 def _facts(entry: Promotion, now: Promotion | None) -> dict[str, object]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from asd.audit.reviews import PersonsVerdict, append_review
 from asd.layout import Cell, Layout
 from asd.new_workspace import create
 from asd.params import load_workspace
@@ -23,6 +24,8 @@ from asd.params_file import set_params
 from asd.progress import Reporter
 from asd.readiness import make_ready
 from asd.registry import step_module
+from asd.seeds.trusted import Vouched, write_trusted
+from asd.shards.manifest import read_index, read_manifest
 from asd.steps import DIMENSIONS, STEPS, StepItem
 
 CHECKOUT = Path(__file__).parents[2]
@@ -151,6 +154,38 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         patch.setenv("ASD_DEVICE", "cpu")
         pipeline = Pipeline(tmp_path_factory.mktemp("finished") / "w")
         pipeline.steps()
+    return pipeline
+
+
+def vouch(layout: Layout, per_class: int) -> None:
+    """Ada vouches for the first pictures of every class, Ben for those of class 0."""
+    index, manifest = (read(layout.fetched("digits", "train")) for read in (read_index, read_manifest))
+    rows, taken = [], dict.fromkeys(range(len(manifest.class_names)), 0)
+    for key, label, content in zip(index.keys, index.labels.tolist(), index.content, strict=True):
+        if taken[label] < per_class:
+            taken[label] += 1
+            name = manifest.class_names[label]
+            rows.append(Vouched("digits", name, key, content, "Ada" if label else "Ben", "2026-01-31"))
+    write_trusted(layout.trusted_seeds, rows)
+
+
+@pytest.fixture(scope="session")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A cell that is done and recorded by DVC, with seeds, reviews and a gate; for reading only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASD_THREADS", "1")
+        patch.setenv("ASD_DEVICE", "cpu")
+        changes = ("seeds.use=keys", "gates.least_acc=0.0", "cells.defenses=[asd]")
+        pipeline = Pipeline(tmp_path_factory.mktemp("audited") / "w", changes)
+        pipeline.step("fetch", CELLS[0])
+        vouch(pipeline.layout, 12)
+        about = {"dataset": "digits", "key": "k", "label": "0", "run": str(CELLS[0]), "by": "Ada"}
+        words: tuple[PersonsVerdict, ...] = ("clean", "poisoned", "clean")
+        for digit, said in zip("123", words, strict=True):
+            append_review(pipeline.layout, content_sha256=digit * 64, verdict_by_person=said, **about)
+        pipeline.steps(CELLS[:1])
+    done = pipeline.command("dvc", "commit", "--force", "--quiet")
+    assert done.returncode == 0, done.stdout
     return pipeline
 
 

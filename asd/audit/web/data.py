@@ -6,7 +6,6 @@ A ledger and the counts to filter by are kept as long as the files that they com
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -14,18 +13,14 @@ from typing import Any
 
 from asd import store
 from asd.audit.ledger import Ledger
-from asd.audit.queries import SORTS, Facets, SampleFilter, SamplePage, facets, sample_page
+from asd.audit.queries import Facets, SampleFilter, SamplePage, facets, sample_page
 from asd.audit.runs import Run, audited_runs, current_run
-from asd.errors import DataError, ParamsError
+from asd.errors import DataError
 from asd.layout import Cell, Layout
 
 _LEDGERS = 8
 _FACTS = 64
 _MOST_IN_MEMORY = 3_000_000
-_SHOWN = (
-    *("run", "row", "key", "content_sha256", "source", "class_name", "verdict"),
-    *("in_pool_at_end", "truth_role"),
-)
 
 Stamp = tuple[int, int, int] | None
 
@@ -61,8 +56,6 @@ class Data:
         self._layout = layout
         self._ledgers = Kept(_LEDGERS)
         self._facts = Kept(_FACTS)
-        self._lock = threading.Lock()
-        self._tables: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
     def runs(self) -> list[Run]:
         """Every cell that has been audited."""
@@ -87,45 +80,26 @@ class Data:
 
     def facets(self, run: Run) -> Facets:
         """The values to filter by, with counts."""
-        found: Facets = self.kept("facets", run, lambda: facets(self.ledger(run), run))
+        found: Facets = self.kept("facets", run, lambda: facets(self._loaded(run), run))
         return found
 
     def page(
         self, run: Run, where: SampleFilter, *, sort: str, descending: bool, limit: int, offset: int
     ) -> SamplePage:
-        """A page of samples as `queries.sample_page` gives it, with the columns of a gallery only.
-
-        Read from a table in memory, which holds what a gallery filters, sorts and shows: scattered
-        rows of a compressed file of a million would take longer than a page may.
+        """A page of samples, as `queries.sample_page` gives it.
 
         Raises:
             ParamsError: there is no such sort.
         """
+        ledger = self._loaded(run)
+        return sample_page(ledger, run, where, sort=sort, descending=descending, limit=limit, offset=offset)
+
+    def _loaded(self, run: Run) -> Ledger:
+        """The ledger with what galleries need in memory, as long as that is not too much."""
         ledger = self.ledger(run)
-        if ledger.count(run) > _MOST_IN_MEMORY:
-            return sample_page(
-                ledger, run, where, sort=sort, descending=descending, limit=limit, offset=offset
-            )
-        if sort not in SORTS:
-            raise ParamsError(f"samples cannot be sorted by {sort!r}")
-        with self._lock:
-            if ledger not in self._tables:
-                columns = ", ".join(dict.fromkeys((*_SHOWN, *SORTS)))
-                ledger.rows(f"create table gallery as select {columns} from samples")  # noqa: S608
-                self._tables.add(ledger)
-        condition, values = where.where(run)
-        total = ledger.rows(f"select count(*) as n from gallery where {condition}", values)[0]["n"]  # noqa: S608
-        order = f"{sort} {'desc' if descending else 'asc'} nulls last, row"
-        # the order first and by itself: it would otherwise drag every column of every row along
-        found = ledger.rows(
-            f"select row from gallery where {condition} order by {order} limit ? offset ?",  # noqa: S608
-            [*values, limit, offset],
-        )
-        rows = ledger.rows(
-            f"select * from gallery where row in (select unnest(?)) order by {order}",  # noqa: S608
-            [[row["row"] for row in found]],
-        )
-        return SamplePage(rows, total)
+        if ledger.count(run) <= _MOST_IN_MEMORY:
+            ledger.load(run)
+        return ledger
 
     def kept(self, name: Hashable, run: Run, make: Callable[[], Any]) -> Any:
         """Something that is made from the files of a run, made once."""

@@ -30,7 +30,6 @@ SORT_WORDS = {
     "rank_in_class": "rank in class",
     "rank_overall": "rank overall",
     "epochs_in": "epochs in pool",
-    "decided_rank": "deciding rank",
     "spectral_signature": "spectral signature",
     "activation_clustering": "activation clustering",
     "neighbour_disagreement": "neighbour disagreement",

@@ -1,0 +1,63 @@
+"""`asd bench`: measure this installation on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asd.cli.output import JsonOption, new_app, print_json
+
+HELP = "Measure speed and memory on this machine; figures of two machines cannot be compared."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = new_app(HELP)
+    group.callback()(lambda: None)  # else a group of one command would swallow its name
+    group.command("audit", epilog="Example: asd bench audit --samples 1000000 --epochs 120")(audit)
+    app.add_typer(group, name="bench")
+
+
+def audit(
+    samples: Annotated[int, typer.Option(min=1000, metavar="N", help="Samples a run.")] = 1_000_000,
+    epochs: Annotated[int, typer.Option(min=8, metavar="N", help="Epochs a run.")] = 120,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Where the made-up runs lie while it works, about 1.6 GB.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Memory of the audit's commands and speed of its pages, on two made-up runs.
+
+    The runs are drawn at random, written by the real writers, and deleted at the end. With the
+    defaults it takes about ten minutes on two cores, most of it to make the runs.
+    """
+    from asd.bench.audit import measure
+    from asd.errors import ParamsError
+
+    if folder is not None and not folder.is_dir():
+        raise ParamsError(f"--dir {folder}: there is no such folder")
+    found = measure(samples, epochs, lambda text: typer.echo(text, err=True), folder)
+    if as_json:
+        print_json(asdict(found) | {"speed_up": found.speed_up})
+        return
+    typer.echo(f"{found.samples:,} samples x {found.epochs} epochs, two runs")
+    typer.echo(f"{'seconds':>9} {'peak MiB':>9}  command")
+    for one in found.commands:
+        typer.echo(f"{one.seconds:9.1f} {one.peak_mib:9.0f}  {one.command}")
+    typer.echo(f"{'median ms':>9} {'p95 ms':>9}  page")
+    for page in (*found.pages, found.all_pages):
+        typer.echo(f"{page.median_ms:9.0f} {page.p95_ms:9.0f}  {page.page}")
+    typer.echo(f"{'':9} {found.server_peak_mib:9.0f}  peak MiB of the server")
+    typer.echo(
+        f"a page from memory is {found.speed_up:.1f} times as fast as from the files "
+        f"({found.page_of_memory_ms:.0f} against {found.page_of_parquet_ms:.0f} ms)"
+    )
