@@ -174,7 +174,7 @@ def _pages(root: Path, cell: Cell) -> tuple[list[PageTime], PageTime, float]:
             "verdict=unused&verdict=undecided",
             "class=class_3",
             "source=vendor_03.parquet",
-            "pool=in",
+            "pool=yes",
             "q=777",
             "sort=final_loss",
             "sort=key&order=up",
