@@ -75,6 +75,11 @@ class Layout:
         """Training images that reviewers confirmed as poisoned: left out by `fetch`."""
         return self.reviews / "exclusions.csv"
 
+    @property
+    def seed_rejects(self) -> Path:
+        """Pictures that people looked at and would not vouch for. Not below seeds/: no step depends on it."""
+        return self.reviews / "seed_rejects.jsonl"
+
     def decisions(self, cell: Cell) -> Path:
         """Signed decisions on a cell, one a line."""
         return self.reviews / "decisions" / cell.dataset / cell.attack / cell.defense / f"{cell.trial}.jsonl"
@@ -104,7 +109,7 @@ class Layout:
 
     @property
     def audit_tokens(self) -> Path:
-        """Salted hashes of the reviewers' tokens for the web page."""
+        """Salted hashes of the reviewers' tokens for the web page (mode 0600)."""
         return self.local / "audit-tokens.json"
 
     @property

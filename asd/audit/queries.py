@@ -351,9 +351,10 @@ def compare(ledger: Ledger, a: Run, b: Run) -> Comparison:
 
 
 def changed_samples(ledger: Ledger, a: Run, b: Run, limit: int = 50) -> list[dict[str, Any]]:
-    """Samples with another verdict: key, before, after, class and suspicion in the later; worst first."""
+    """Samples with another verdict: before and after, and what the later run says; worst first."""
     return ledger.rows(
-        "select b.key, a.verdict as before, b.verdict as after, b.class_name, b.source, b.suspicion "
+        "select b.row, b.key, b.content_sha256, a.verdict as before, b.verdict as after, b.class_name, "
+        "b.source, b.suspicion "
         "from samples a join samples b using (key) where a.run = $a and b.run = $b "
         "and a.verdict is distinct from b.verdict order by b.suspicion desc nulls last, b.row limit $limit",
         {"a": a.name, "b": b.name, "limit": limit},

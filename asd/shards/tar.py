@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from asd.errors import DataError
 
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    Buffer = bytes | mmap
+
 _BLOCK = 512
+_NUMBERS_END = 136  # of what a header says first: name, mode, owner, size
 TRAILER = bytes(2 * _BLOCK)
 _MAGIC = b"ustar\x0000"
 _REGULAR = (b"0", b"\x00")
@@ -43,6 +50,30 @@ def scan(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:
     rest = archive[at:]
     if len(rest) < len(TRAILER) or rest.count(0) != len(rest):
         raise DataError(f"{where}: wanted nothing but empty blocks after byte {at}, the end of its members")
+
+
+def members(archive: Buffer, where: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and size of each member, from the headers alone: for one picture of an archive.
+
+    Checksums and kinds are not looked at, which makes it several times faster than `scan`: whoever
+    reads a member this way must check what it holds.
+
+    Raises:
+        DataError: the headers do not lead to the archive's end.
+    """
+    at = 0
+    while True:
+        header = archive[at : at + _NUMBERS_END]
+        if len(header) < _NUMBERS_END or at + _BLOCK > len(archive):
+            raise DataError(f"{where}: cut short at byte {at}; the archive's end is missing")
+        if not header[0]:
+            return
+        try:
+            size = int(header[124:135], 8)
+        except ValueError:
+            raise DataError(f"{where}: member at byte {at} has a bad number") from None
+        yield header[:100].rstrip(b"\x00"), at + _BLOCK, size
+        at += _BLOCK + size + -size % _BLOCK
 
 
 def _read_header(header: bytes, where: str) -> tuple[str, int]:

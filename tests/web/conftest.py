@@ -1,0 +1,115 @@
+"""One workspace, one server and one browser for all tests of the pages."""
+
+import os
+import shutil
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from asd.audit.tokens import new_token
+from asd.audit.web.app import create_app
+from asd.audit.web.settings import LiveCell, Settings
+from tests.web.audited import build
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("web") / "pets-workspace")
+
+
+@pytest.fixture(scope="session")
+def tokens(layout):
+    return {name: new_token(layout, name) for name in ("Ada", "Grace")}
+
+
+@pytest.fixture(scope="session")
+def address(layout, tokens):
+    """A server of the pages in a thread; gives its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    text = "epoch 5 of 6, loss 1.25 <b>now</b>"
+    live = {"pets/badnets/asd/2": LiveCell("running", "stage2", text)}
+    settings = Settings(layout, port=port, live=lambda: live)
+    config = uvicorn.Config(create_app(settings), log_level="error", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        message = (
+            "no Chromium on this machine, so the pages are not tested (Debian: apt-get install chromium)"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+class Visit:
+    """A browser window of its own, with what went wrong in it."""
+
+    def __init__(self, context, address):
+        self.page = context.new_page()
+        self.address = address
+        self.complaints = []
+        self.requests = []
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def _note(self, message):
+        if message.type in ("error", "warning") and "404" not in message.text:
+            self.complaints.append(message.text)
+
+    def go(self, path):
+        return self.page.goto(self.address + path)
+
+    def sign_in(self, token, back="/"):
+        self.go(f"/login?back={back}")
+        self.page.fill("#token", token)
+        self.follow("button.main")
+
+    def follow(self, selector):
+        """Click what leads to another page, and wait for that."""
+        with self.page.expect_navigation(wait_until="load"):
+            self.page.click(selector)
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens windows: visit(), or visit(color_scheme="dark", viewport={...})."""
+    contexts = []
+
+    def open_window(**options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return Visit(context, address)
+
+    yield open_window
+    for context in contexts:
+        context.close()
