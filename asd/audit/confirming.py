@@ -6,12 +6,12 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from asd.audit.exclusions import excluded
 from asd.audit.ledger import Ledger
 from asd.audit.queries import find_sample
 from asd.audit.reviews import PersonsVerdict, Review, append_review, read_reviews
 from asd.audit.runs import Run
 from asd.errors import DataError, ParamsError
+from asd.exclusions import excluded
 from asd.layout import Layout
 from asd.safe_text import safe_text
 from asd.seeds.trusted import read_trusted

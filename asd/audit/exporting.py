@@ -40,7 +40,7 @@ def check_target(layout: Layout, file: Path, *, keys_only: bool, overwrite: bool
         raise ParamsError(f"{file} is a folder; give a file")
     kept = (layout.data, layout.reviews, layout.models, layout.root / ".dvc", layout.local)
     place = file.resolve()
-    if any(place.is_relative_to(folder.resolve()) for folder in kept):
+    if place == layout.trusted_seeds.resolve() or any(place.is_relative_to(f.resolve()) for f in kept):
         raise ParamsError(f"{file} lies where the workspace keeps its own files; give another place")
     if file.exists() and not overwrite:
         raise ParamsError(f"{file} is there already; give another name, or --overwrite")

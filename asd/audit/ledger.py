@@ -139,7 +139,7 @@ class Ledger:
     ) -> Iterator[pa.RecordBatch]:
         """The answer to a question of our own, a part at a time in memory."""
         with self._database.cursor() as cursor:
-            yield from cursor.execute(sql, parameters).to_arrow_reader(rows)
+            yield from cursor.sql(sql, params=parameters).to_arrow_reader(rows)
 
     def ask(self, sql: str) -> list[dict[str, Any]]:
         """Answer a person's question: one SELECT over the views, without functions on files or the net.

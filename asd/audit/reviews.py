@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from asd.audit.chain import Link, hold_chain, read_chain
-from asd.audit.exclusions import Exclusion, checked_note, read_exclusions, write_exclusions
 from asd.errors import DataError, ParamsError
+from asd.exclusions import Exclusion, read_exclusions, write_exclusions
 from asd.layout import Layout
-from asd.seeds.trusted import checked_name
+from asd.people import checked_name, checked_note
 from asd.shards.keys import check_key
 
 PersonsVerdict = Literal["clean", "poisoned"]

@@ -100,7 +100,7 @@ def run_of(layout: Layout, state: State, revision: str, cache: Path | None = Non
         md5 = run.samples.parent.name + run.samples.name
         raise DataError(
             f"the results of {cell} recorded {state.at} are no longer in DVC's cache (no object {md5}): "
-            "`asd clean` removes what neither dvc.lock nor an exported model names any more; a remote may "
+            "`asd clean --all` removes what neither dvc.lock nor an exported model names; a remote may "
             "still hold them (`dvc fetch` at that git revision)"
         )
     return run

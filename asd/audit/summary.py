@@ -6,19 +6,18 @@ from collections import Counter
 from typing import Any
 
 from asd import store
-from asd.audit.exclusions import excluded, read_exclusions
 from asd.audit.ledger import Ledger
+from asd.audit.limits import NO_PROOF
 from asd.audit.queries import source_counts
 from asd.audit.reviews import latest_by_content, read_reviews
 from asd.audit.runs import CURRENT, Run
+from asd.audit.verdict import VERDICTS
 from asd.errors import DataError
+from asd.exclusions import excluded, read_exclusions
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.seeds.seed_set import read_seed_set
 from asd.ship.gates import judge_run
-
-EVIDENCE = "a verdict is evidence, not proof"
-_VERDICTS = ("seed", "clean", "hard-clean", "unused", "undecided", "suspect")
 
 
 def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
@@ -37,6 +36,7 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
         **{name: row[name] for name in ("acc", "acc_untrusted", "asr", "asr_base", "planted")},
         "pool": {name: final.get(name) for name in ("size", "poisoned", "precision", "recall")},
         "verdicts": verdict_counts(ledger, run),
+        "not_judged": pools.get("not_judged") or [],
         "estimated_poisoned_share": pools.get("estimated_poisoned_share"),
         "suspects_by_class": _by_class(ledger, run),
         "suspects_by_source": source_counts(ledger, run, "suspect"),
@@ -45,7 +45,7 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
         "reviews": review_facts(ledger, layout, run),
         "gates": _gates(workspace, run),
         "warnings": [str(one.get("text")) for one in pools.get("warnings") or ()],
-        "note": EVIDENCE,
+        "note": NO_PROOF,
     }
 
 
@@ -53,7 +53,7 @@ def verdict_counts(ledger: Ledger, run: Run) -> dict[str, int] | None:
     """Samples by verdict; None where the run judges nothing."""
     sql = "select verdict, count(*) as n from samples where run = ? and verdict is not null group by 1"
     found = {row["verdict"]: row["n"] for row in ledger.rows(sql, [run.name])}
-    return {name: found.get(name, 0) for name in _VERDICTS} if found else None
+    return {name: found.get(name, 0) for name in VERDICTS} if found else None
 
 
 def _by_class(ledger: Ledger, run: Run) -> dict[str, int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from asd import store
 from asd.errors import DataError, ParamsError, nearest
 from asd.layout import Layout
-from asd.seeds.trusted import checked_name
+from asd.people import checked_name
 from asd.step_lock import hold_step
 from asd.steps import StepItem
 

@@ -38,6 +38,8 @@ OPINIONS = {
     "neighbour_disagreement": "high is suspicious",
     "cleanlab_label_quality": "low is suspicious",
 }
+_NEAR = ("verdict", "suspicion", "distance")
+_PASTED = ("class_name", "source")
 _COLUMNS = ("key", "class_name", "verdict", "suspicion", "in_pool_at_end", "final_loss", "rank_overall")
 
 
@@ -64,9 +66,9 @@ def sample(
     """
     from asd.audit.exporting import plain
     from asd.audit.history_of_sample import neighbours, over_revisions
+    from asd.audit.limits import NO_PROOF
     from asd.audit.queries import find_sample, trajectory
     from asd.audit.reviews import read_reviews
-    from asd.audit.summary import EVIDENCE
 
     layout = (opened := open_audit(workspace)).layout
     with one_run(opened, cell) as (run, ledger):
@@ -87,7 +89,7 @@ def sample(
                 {"at": r.at, "by": r.by, "as": r.verdict, "key": r.key, "run": r.run, "note": r.note}
                 for r in said
             ],
-            "note": EVIDENCE,
+            "note": NO_PROOF,
         }
     if as_json:
         print_json(plain(facts))
@@ -95,14 +97,14 @@ def sample(
     _print_sample(facts)
     _print_trajectory(path)
     _print_around(facts)
-    typer.echo(f"\n{EVIDENCE}")
+    typer.echo(f"\n{NO_PROOF}")
 
 
 def _print_sample(facts: dict[str, Any]) -> None:
     row = facts["sample"]
     typer.echo(f"{row['key']} in {facts['run']}")
     for name in _FACTS:
-        typer.echo(f"  {name:22} {shown(row[name])}")
+        typer.echo(f"  {name:22} {pasted(row[name]) if name in _PASTED else shown(row[name])}")
     verdict = row["verdict"]
     typer.echo(f"verdict: {shown(verdict)}   suspicion: {shown(row['suspicion'])} (1 is worst)")
     if row["reason"]:
@@ -158,7 +160,7 @@ def _print_around(facts: dict[str, Any]) -> None:
         print_table(
             ("nearest by", "key", "class", "verdict", "suspicion", "distance", "source"),
             [
-                (by, o["key"], o["class_name"], o["verdict"], o["suspicion"], o["distance"], o["source"])
+                (by, o["key"], pasted(o["class_name"]), *(o[name] for name in _NEAR), pasted(o["source"]))
                 for by, o in rows
             ],
             left=4,
@@ -168,7 +170,7 @@ def _print_around(facts: dict[str, Any]) -> None:
     )
     for one in before:
         what = {
-            None: "its files are no longer in the cache (`asd clean` removes them)",
+            None: "its files are no longer in the cache (`asd clean --all` removes them)",
             False: "not in the data",
         }
         told = what.get(one["found"]) or (
@@ -214,13 +216,18 @@ def pool(
     if page.rows:
         print_table(
             ("key", "class", "verdict", "suspicion", "in pool", "loss", "rank", "source"),
-            [[row[name] for name in _COLUMNS] + [pasted(row["source"])] for row in page.rows],
+            [_row(row) for row in page.rows],
             left=3,
         )
     last = offset + len(page.rows)
     typer.echo(f"{offset + 1 if page.rows else 0} to {last} of {page.total} samples of {run.name}, by {sort}")
     if page.rows:
         typer.echo(f"next: asd audit sample {page.rows[0]['key']} --cell {run.name}")
+
+
+def _row(row: dict[str, Any]) -> list[Any]:
+    """What can be pasted back is quoted where a shell needs it."""
+    return [pasted(row[name]) if name in _PASTED else row[name] for name in (*_COLUMNS, "source")]
 
 
 def sql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ def summary(
     """Print what a reviewer reads first: figures, verdicts, suspects, exclusions, seeds, reviews, gates."""
     from asd.audit.exporting import plain
     from asd.audit.ledger import Ledger
-    from asd.audit.summary import EVIDENCE
+    from asd.audit.limits import NO_PROOF, NOT_STOPPED
     from asd.audit.summary import summary as facts_of
 
     opened = open_audit(workspace)
@@ -46,13 +47,24 @@ def summary(
     with Ledger(opened.layout, runs) as ledger:
         found = [facts_of(opened, ledger, run) for run in runs]
     if as_json:
-        print_json(plain({"runs": found, "left_out": [run.name for run in left], "note": EVIDENCE}))
+        print_json(
+            plain(
+                {
+                    "runs": found,
+                    "left_out": [run.name for run in left],
+                    "not_stopped": [asdict(one) for one in NOT_STOPPED],
+                    "note": NO_PROOF,
+                }
+            )
+        )
         return
     for facts in found:
         _print_summary(facts)
         typer.echo("")
     tell_left_out(left)
-    typer.echo(EVIDENCE)
+    for one in NOT_STOPPED:
+        typer.echo(f"measured here as not stopped: {one.attack}; {one.where} ({one.measured})")
+    typer.echo(NO_PROOF)
 
 
 def _chosen(layout: Layout, names: Sequence[str]) -> tuple[list[Run], list[Run]]:
@@ -89,6 +101,9 @@ def _print_summary(facts: dict[str, Any]) -> None:
         typer.echo("  verdicts: none, this run judges nothing")
     else:
         typer.echo("  verdicts: " + ", ".join(f"{count} {name}" for name, count in verdicts.items()))
+    if facts["not_judged"]:
+        names = ", ".join(map(pasted, facts["not_judged"][:_MOST_NAMES]))
+        typer.echo(f"  not judged, too few ordinary samples to compare with: {names}")
     if share:
         low, high = share["interval"]
         typer.echo(
@@ -205,7 +220,10 @@ def _print_diff(facts: dict[str, Any]) -> None:
         print_table(
             ("key", "from", "to", "class", "suspicion", "source"),
             [
-                (o["key"], o["before"], o["after"], o["class_name"], o["suspicion"], pasted(o["source"]))
+                (
+                    *(o["key"], o["before"], o["after"], pasted(o["class_name"])),
+                    *(o["suspicion"], pasted(o["source"])),
+                )
                 for o in facts["samples"]
             ],
             left=4,

@@ -62,6 +62,7 @@ def export(
     """
     from asd.audit.exporting import check_target
     from asd.audit.exporting import export as write
+    from asd.audit.limits import NO_PROOF
 
     where = sample_filter(verdict, class_name, source, search, in_pool)
     opened = open_audit(workspace)
@@ -76,7 +77,7 @@ def export(
     if file.suffix == ".txt" and file.resolve().is_relative_to(seeds):
         name = file.resolve().relative_to(seeds)
         typer.echo(
-            "a verdict is evidence, not proof: somebody must look at every picture before it is a seed; then "
+            f"{NO_PROOF} Somebody must look at every picture before it is a seed; then "
             f"`asd run -S seeds.use=keys -S seeds.keys_file={name}`"
         )
 

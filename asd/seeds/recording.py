@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from asd.errors import ParamsError
 from asd.layout import Layout
+from asd.people import checked_name
 from asd.seeds.adding import Added, Vote, add, check_class
 from asd.seeds.numbers import parse_numbers, pick, read_numbers
 from asd.seeds.reviewed import refuse_poisoned
-from asd.seeds.trusted import checked_name, read_trusted, write_trusted
+from asd.seeds.trusted import read_trusted, write_trusted
 from asd.step_lock import hold_step
 from asd.steps import StepItem
 from asd.types import SampleIndex

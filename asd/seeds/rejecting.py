@@ -16,9 +16,10 @@ from pathlib import Path
 
 from asd.errors import DataError, ParamsError, nearest
 from asd.layout import Layout
+from asd.people import checked_name
 from asd.seeds.adding import Added, check_class
 from asd.seeds.recording import record
-from asd.seeds.trusted import checked_name, read_trusted, write_trusted
+from asd.seeds.trusted import read_trusted, write_trusted
 from asd.step_lock import hold_step
 from asd.steps import StepItem
 from asd.store import atomic_file

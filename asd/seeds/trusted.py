@@ -10,10 +10,9 @@ from dataclasses import astuple, dataclass, fields
 from datetime import date
 from pathlib import Path
 
-from asd.errors import DataError, ParamsError
+from asd.errors import DataError
 from asd.store import atomic_file
 
-_MOST_LETTERS = 80
 _MEND = "mend the line, or take the file back from git"
 
 
@@ -95,15 +94,3 @@ def write_trusted(path: Path, rows: Iterable[Vouched]) -> None:
     writer.writerows(astuple(row) for row in sorted(rows))
     with atomic_file(path) as temporary:
         temporary.write_text(stream.getvalue(), encoding="utf-8")
-
-
-def checked_name(name: str) -> str:
-    """A person's name, fit for one cell of a CSV.
-
-    Raises:
-        ParamsError: empty, too long, more than a line, or what a spreadsheet takes for a formula.
-    """
-    name = name.strip()
-    if not name or len(name) > _MOST_LETTERS or not name.isprintable() or name[0] in "=+-@":
-        raise ParamsError(f"--by {name!r}: wanted your name, one line of 1 to {_MOST_LETTERS} letters")
-    return name

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd import store
-from asd.audit.exclusions import Exclusion, read_exclusions
 from asd.datasets._base import SPLITS, LoadedSplit
 from asd.datasets._obtain import obtain, test_source
 from asd.datasets._test_folder import check_apart, for_training, load_test
 from asd.errors import DataError
+from asd.exclusions import Exclusion, read_exclusions
 from asd.layout import Layout
 from asd.params import Variant, Workspace
 from asd.progress import Reporter

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from asd.audit.exclusions import Exclusion, excluded, write_exclusions
 from asd.errors import DataError
+from asd.exclusions import Exclusion, excluded, write_exclusions
 from asd.params import Workspace, load_workspace
 from asd.progress import Reporter
 from asd.shards.manifest import read_index, read_manifest

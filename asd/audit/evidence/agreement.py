@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from asd import store
 from asd.audit.evidence import contents as names
 from asd.audit.evidence.statement import Statement, facts_of
-from asd.audit.exclusions import read_exclusions
 from asd.audit.reviews import latest_by_content, read_reviews
 from asd.errors import AsdError, DataError
+from asd.exclusions import read_exclusions
 from asd.gate_params import GateParams
 from asd.layout import Cell, Layout
 from asd.seeds.seed_set import EXTRA

@@ -18,7 +18,7 @@ from asd.audit.evidence import ssh
 from asd.audit.evidence.statement import Statement
 from asd.errors import DataError, ParamsError
 from asd.layout import Cell, Layout
-from asd.seeds.trusted import checked_name
+from asd.people import checked_name
 
 Verdict = Literal["approve", "reject"]
 _SIGNATURE = "signature"

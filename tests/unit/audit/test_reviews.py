@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from asd.audit.exclusions import COLUMNS, Exclusion, read_exclusions, write_exclusions
 from asd.audit.reviews import append_review, latest_by_content, read_reviews
 from asd.errors import AsdError, DataError, ParamsError
+from asd.exclusions import COLUMNS, Exclusion, read_exclusions, write_exclusions
 from asd.layout import Layout
 from asd.readiness import TEMPLATE
 

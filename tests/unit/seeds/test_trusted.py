@@ -5,7 +5,8 @@ import re
 import pytest
 
 from asd.errors import DataError, ParamsError
-from asd.seeds.trusted import Vouched, checked_name, read_trusted, write_trusted
+from asd.people import checked_name
+from asd.seeds.trusted import Vouched, read_trusted, write_trusted
 
 HASH = "0123456789abcdef" * 4
 CAT = Vouched("pets", "cat", "train_0001", HASH, "Ada", "2026-01-31")

@@ -16,13 +16,12 @@ from pathlib import Path
 
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
-from asd.seeds.trusted import checked_name
+from asd.people import checked_name, checked_note
 from asd.shards.left_out import read_excluded
 from asd.shards.manifest import read_manifest
 from asd.store import atomic_file
 from asd.types import Excluded
 
-LONGEST_NOTE = 500
 _MEND = "mend the line, or take the file back from git"
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -103,21 +102,6 @@ def write_exclusions(path: Path, rows: Iterable[Exclusion]) -> None:
     writer.writerows(astuple(row) for row in sorted(rows))
     with atomic_file(path) as temporary:
         temporary.write_text(stream.getvalue(), encoding="utf-8")
-
-
-def checked_note(note: str) -> str:
-    """What a person wrote beside a decision, fit for one cell of a CSV; may be empty.
-
-    Raises:
-        ParamsError: too long, more than a line, or what a spreadsheet takes for a formula.
-    """
-    note = note.strip()
-    if len(note) > LONGEST_NOTE or not note.isprintable() or note[:1] in ("=", "+", "-", "@"):
-        raise ParamsError(
-            f"--note {note[:40]!r}: wanted one line of at most {LONGEST_NOTE} letters without control "
-            "characters, and no = + - @ in front"
-        )
-    return note
 
 
 def excluded(layout: Layout, dataset: str) -> list[Excluded]:
