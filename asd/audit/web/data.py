@@ -18,7 +18,7 @@ from asd.audit.runs import Run, audited_runs, current_run
 from asd.errors import DataError
 from asd.layout import Cell, Layout
 
-_LEDGERS = 8
+_LEDGERS = 3
 _FACTS = 64
 _MOST_IN_MEMORY = 3_000_000
 
