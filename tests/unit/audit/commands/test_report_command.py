@@ -33,18 +33,15 @@ def test_json_prints_the_facts(reported: Any, capsys: Any) -> None:
 
 def test_the_page_is_copied_and_nothing_is_written_over(reported: Any, tmp_path: Any, capsys: Any) -> None:
     out = tmp_path / "audit.html"
-    assert reported.asd("audit", "report", "--out", str(out)) == 0
-    assert out.read_text() == "<!doctype html>\n"
+    words = ("audit", "report", "--cell", str(ASD), "--out")
+    assert reported.asd(*words, str(out)) == 0
+    assert (out.read_text(), capsys.readouterr().out) == ("<!doctype html>\n", f"{out}\n")
     out.write_text("mine")
-    assert "is there already; --force writes over it" in reported.refused(
-        capsys, 2, "audit", "report", "--cell", str(ASD), "--out", str(out)
-    )
+    assert "is there already; --force writes over it" in reported.refused(capsys, 2, *words, str(out))
     assert out.read_text() == "mine"
-    assert reported.asd("audit", "report", "--out", str(out), "--force") == 0
+    assert "is a folder" in reported.refused(capsys, 2, *words, str(tmp_path))
+    assert reported.asd(*words, str(out), "--force") == 0
     assert out.read_text() == "<!doctype html>\n"
-    assert "is a folder" in reported.refused(
-        capsys, 2, "audit", "report", "--cell", str(ASD), "--out", str(tmp_path)
-    )
 
 
 def test_a_run_without_a_page_says_what_to_type(kit: Any, capsys: Any) -> None:
