@@ -93,6 +93,7 @@ def run_of(layout: Layout, state: State, revision: str, cache: Path | None = Non
         neighbours=file(layout.audit_neighbours(cell)),
         pools=file(layout.audit_pools(cell)),
         report=file(layout.audit_report(cell)),
+        report_facts=file(layout.audit_report_facts(cell)),
         metrics=file(layout.metrics(cell)),
         histories=tuple(_within(place, file(layout.stage(cell, n)), "history.parquet") for n in STAGES),
     )

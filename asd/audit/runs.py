@@ -25,7 +25,7 @@ class Run:
         samples: `samples.parquet`, one row a sample.
         neighbours: `neighbours.parquet`, the same rows.
         pools: `pools.json`.
-        report: `report.html`.
+        report: `report.html`; `report_facts` the same facts, `report.json`.
         metrics: `metrics.json`.
         histories: `history.parquet` of stages 1 to 3.
     """
@@ -36,6 +36,7 @@ class Run:
     neighbours: Path
     pools: Path
     report: Path
+    report_facts: Path
     metrics: Path
     histories: tuple[Path, ...]
 
@@ -59,6 +60,7 @@ def current_run(layout: Layout, cell: Cell) -> Run:
         neighbours=layout.audit_neighbours(cell),
         pools=layout.audit_pools(cell),
         report=layout.audit_report(cell),
+        report_facts=layout.audit_report_facts(cell),
         metrics=layout.metrics(cell),
         histories=tuple(layout.stage(cell, stage) / "history.parquet" for stage in STAGES),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from asd.cli import audit_ask, audit_evidence, audit_runs, audit_web, audit_write
+from asd.cli import audit_ask, audit_evidence, audit_report, audit_runs, audit_web, audit_write
 from asd.cli.output import new_app
 
 HELP = (
@@ -14,7 +14,7 @@ HELP = (
     "are audited a command needs --cell.\n\n"
     "A verdict is evidence, not proof."
 )
-_GROUPS = (audit_runs, audit_ask, audit_write, audit_evidence, audit_web)
+_GROUPS = (audit_runs, audit_ask, audit_report, audit_write, audit_evidence, audit_web)
 
 
 def register(app: typer.Typer) -> None:

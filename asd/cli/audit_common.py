@@ -67,11 +67,21 @@ def one_run(workspace: Workspace, cell: str | None) -> Iterator[tuple[Run, Ledge
         ParamsError: no such run, or it is not clear which.
     """
     from asd.audit.ledger import Ledger
-    from asd.audit.revisions import find_run
 
-    run = find_run(workspace.layout, cell) if cell is not None else only_run(workspace.layout)
+    run = find_one(workspace, cell)
     with Ledger(workspace.layout, [run]) as ledger:
         yield run, ledger
+
+
+def find_one(workspace: Workspace, cell: str | None) -> Run:
+    """The run that `--cell` names or that is the only one to ask.
+
+    Raises:
+        ParamsError: no such run, or it is not clear which.
+    """
+    from asd.audit.revisions import find_run
+
+    return find_run(workspace.layout, cell) if cell is not None else only_run(workspace.layout)
 
 
 def only_run(layout: Layout) -> Run:

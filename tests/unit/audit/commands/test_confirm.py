@@ -138,7 +138,7 @@ def test_a_broken_chain_stops_every_command_that_reads_it(real: Any, capsys: Any
         ("seeds", "candidates"),
         ("seeds", "add", "--class", "cat", "--key", "k0", "--by", "Bob"),
     ):
-        assert "log.jsonl line 3: the chain is broken here" in real.refused(capsys, 3, *words)
+        assert "log.jsonl line 3: the chain is broken" in real.refused(capsys, 3, *words)
 
 
 def test_an_old_pipeline_is_told(real: Any, capsys: Any) -> None:

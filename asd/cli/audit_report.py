@@ -1,0 +1,60 @@
+"""`asd audit report`: the page that `audit` wrote, as a file to send or as facts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asd.cli.audit_common import CellOption, find_one, open_audit
+from asd.cli.output import JsonOption, WorkspaceOption, print_json
+from asd.errors import DataError, ParamsError
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command("report", epilog="Example: asd audit report --cell digits/badnets/asd/0 --out audit.html")(
+        report
+    )
+
+
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Copy the page to this file.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over FILE.")] = False,
+    cell: CellOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where the report of a run is: one HTML file, complete in itself, to open or to send.
+
+    With --json its facts are printed. The step `audit` writes both; an earlier run (CELL@previous)
+    has its own.
+    """
+    from asd import store
+
+    run = find_one(open_audit(workspace), cell)
+    source = run.report_facts if as_json else run.report
+    if not source.is_file():
+        raise DataError(f"{run.name} has no {source.name}: `asd run {run.cell}` writes it")
+    if out is not None:
+        _copy(run.report, out, force)
+    if as_json:
+        print_json(store.read_json(source))
+        return
+    typer.echo(out or source)
+
+
+def _copy(page: Path, out: Path, force: bool) -> None:
+    from asd.store import atomic_file
+
+    if out.is_dir():
+        raise ParamsError(f"--out {out} is a folder; wanted is a file, such as {out / 'audit.html'}")
+    if out.exists() and not force:
+        raise ParamsError(f"{out} is there already; --force writes over it")
+    with atomic_file(out) as temporary:
+        shutil.copyfile(page, temporary)
