@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from asd.errors import ParamsError
 from asd.layout import Layout
 
 if TYPE_CHECKING:
-    from asd.audit.web.settings import LiveCell
+    from asd.audit.web.settings import LiveCell, Settings
 
 
 def register(group: typer.Typer) -> None:
@@ -45,9 +46,6 @@ def serve(
     another address every page asks for a token; give a certificate, or put it behind something
     that speaks https: a token over plain http can be overheard.
     """
-    import uvicorn
-
-    from asd.audit.web.app import create_app
     from asd.audit.web.settings import Settings, is_loopback, names_for
 
     layout = Layout(find_workspace(workspace))
@@ -66,10 +64,23 @@ def serve(
         live=what_runs(layout),
     )
     _say_address(settings.open_to_read, layout, host, port, secure=secure)
+    _run(settings, host, certificate, key)
+
+
+def _run(settings: Settings, host: str, certificate: Path | None, key: Path | None) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        ParamsError: the port is taken, or the certificate is none.
+    """
+    import uvicorn
+
+    from asd.audit.web.app import create_app
+
     config = uvicorn.Config(
         create_app(settings),
         host=host,
-        port=port,
+        port=settings.port,
         ssl_certfile=certificate,
         ssl_keyfile=key,
         log_level="warning",
@@ -84,7 +95,13 @@ def serve(
     try:
         server.run()
     except SystemExit as error:  # uvicorn has said why
-        raise ParamsError(f"cannot listen on {host}, port {port}; choose another with --port") from error
+        raise ParamsError(
+            f"cannot listen on {host}, port {settings.port}; choose another with --port"
+        ) from error
+    except ssl.SSLError as error:
+        raise ParamsError(
+            f"{certificate} and {key} are no certificate with its key (PEM): {error}"
+        ) from error
 
 
 def _say_address(loopback: bool, layout: Layout, host: str, port: int, *, secure: bool) -> None:

@@ -72,11 +72,14 @@ def test_two_reviewers_at_once_lose_nothing(visit, tokens, clean_slate):
     ada, grace = visit(), visit()
     ada.sign_in(tokens["Ada"], back=RUN + "/sample?key=train_0007")
     grace.sign_in(tokens["Grace"], back=RUN + "/sample?key=train_0007")
-    ada.follow("text=Confirm poisoned")
-    grace.follow("text=Confirm clean")
-    said = [(review.by, review.verdict) for review in read_reviews(clean_slate.review_log)]
-    assert said == [("Ada", "poisoned"), ("Grace", "clean")]
-    assert re.findall("(Ada|Grace)", grace.page.inner_text(".log")) == ["Grace", "Ada"]
+    for window, verdict in ((ada, "poisoned"), (grace, "clean")):  # neither waits for the other
+        window.page.evaluate(f"setTimeout(() => document.querySelector('button[value={verdict}]').click())")
+    for window in (ada, grace):
+        window.page.wait_for_selector(".done")
+    said = {(review.by, review.verdict) for review in read_reviews(clean_slate.review_log)}
+    assert said == {("Ada", "poisoned"), ("Grace", "clean")}
+    ada.go(RUN + "/sample?key=train_0007")
+    assert set(re.findall("(Ada|Grace)", ada.page.inner_text(".log"))) == {"Ada", "Grace"}
 
 
 def test_a_session_ends_with_sign_out(visit, tokens):
