@@ -90,7 +90,7 @@ class Pipeline:
         """Every file that must be equal in two runs, and its SHA-256; seconds differ, so two do not count."""
         found = {}
         for file in sorted((self.root / below).rglob("*")):
-            if file.is_file() and file.parent.name != "timing" and file.name != "report.html":
+            if file.is_file() and file.parent.name != "timing" and file.stem != "report":
                 name = file.relative_to(self.root).as_posix()
                 found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
         assert found, f"nothing below {self.root / below}"
