@@ -15,7 +15,7 @@ demo: $(INSTALLED)  ## run the cells of params.yaml and say what came out
 	$(BIN)/asd run
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -67,7 +67,7 @@ def address(layout, tokens):
     listening.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: Prefect's tests would take Playwright's event loop for theirs
 def browser():
     from playwright.sync_api import sync_playwright
 
