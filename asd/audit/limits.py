@@ -30,7 +30,7 @@ NOT_STOPPED = (
         where="10,000 CIFAR-10 (JPEG) images, small network, recipe of `asd init --data`, no mirroring",
         found=(
             "all 500 stamped pictures ended in the clean pool, attack success 100%; "
-            "the audit called them clean and estimated 2.5% poison (0.4 to 7.2, with an earlier estimate)"
+            "the audit called them clean and estimated 0.5% poison (0 to 1.5)"
         ),
         measured="2026-11-22, 2 CPU cores",
     ),

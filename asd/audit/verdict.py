@@ -41,6 +41,9 @@ LOOSER_BY = 0.5
 ORDINARY_TAIL = 0.2
 """So large a share of a class can be suspects without any poison: a subgroup that is learned late."""
 
+UNSEEN = 0.015
+"""No interval ends below this: 1% of 10,000 images went unseen, since no virtual model learned it."""
+
 LEAST_ORDINARY = 0.2
 """A class with a smaller share of gains up to `LOWEST_MARK` is not judged: it has nothing to compare with."""
 
@@ -165,7 +168,7 @@ def estimate_share(
 
     The value counts the gains above the marks. The lower end counts, class by class, only what
     `ORDINARY_TAIL` of the class does not explain; the upper end is Wilson's for the count above
-    marks that are lower by `LOOSER_BY`.
+    marks that are lower by `LOOSER_BY`, at least `UNSEEN`.
     """
     n, of_class = len(gain), marks[labels]
     above = (gain > of_class) & ~seeds
@@ -174,7 +177,7 @@ def estimate_share(
     size = np.bincount(labels, minlength=len(marks))
     low = float(np.maximum(0.0, found - ORDINARY_TAIL * size).sum()) / n
     high = metrics.wilson_interval(int(loose.sum()), n)[1]
-    return ShareEstimate(int(above.sum()) / n, (low, high))
+    return ShareEstimate(int(above.sum()) / n, (low, max(high, UNSEEN)))
 
 
 def _verdicts(record: RunRecord, suspicion: Losses | None) -> NDArray[np.str_]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from asd.audit.verdict import LOWEST_MARK, VERDICTS, class_marks, estimate_share, judge, log_odds
+from asd.audit.verdict import LOWEST_MARK, UNSEEN, VERDICTS, class_marks, estimate_share, judge, log_odds
 from asd.pools.history import EpochRow, History
 from asd.training.losses import symmetric_cross_entropy
 
@@ -136,7 +136,11 @@ def test_the_lower_end_adds_up_class_by_class():
 def test_clean_data_have_a_share_of_nothing():
     found = estimate_share(np.linspace(-3, 3, 1000), np.array([4.5]), ONE_CLASS, NO_SEEDS)
     assert (found.value, found.interval[0]) == (0.0, 0.0)
-    assert found.interval[1] == pytest.approx(0.00383, abs=1e-5)
+
+
+def test_no_interval_ends_below_what_was_measured_to_go_unseen():
+    found = estimate_share(np.linspace(-3, 3, 1000), np.array([4.5]), ONE_CLASS, NO_SEEDS)
+    assert found.interval[1] == UNSEEN  # Wilson of 0 in 1000 would be 0.0038
 
 
 def test_seeds_are_not_counted_as_poison():
