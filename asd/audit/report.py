@@ -18,7 +18,7 @@ from asd.audit.limits import NO_PROOF, NOT_STOPPED
 from asd.audit.record import STAGES, RunRecord
 from asd.layout import Cell
 from asd.safe_text import safe_text
-from asd.types import Images, Labels
+from asd.types import Excluded, Images, Labels
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,6 +28,7 @@ _ABSENT = "–"
 
 WARNINGS_SHOWN = 100
 CLASSES_SHOWN = 500
+EXCLUDED_SHOWN = 200
 
 OPINION_NAMES = {
     "spectral_signature": "spectral signature",
@@ -61,6 +62,7 @@ class ReportInput:
         curves: `curves.parquet`.
         timings: timing of stages 1 to 3, None where there is none.
         seeds: about the trusted samples; None for a defense that takes none.
+        excluded: pictures that `fetch` left out because a person confirmed them as poisoned.
     """
 
     cell: Cell
@@ -72,6 +74,7 @@ class ReportInput:
     curves: pa.Table
     timings: Sequence[Mapping[str, Any] | None]
     seeds: SeedNote | None
+    excluded: Sequence[Excluded] = ()
 
 
 def page_environment(templates: Path) -> Environment:
@@ -111,6 +114,8 @@ def report_facts(given: ReportInput) -> dict[str, Any]:
         "classes": list(record.class_names),
         "trusted": record.trusted,
         "seeds": None if given.seeds is None else asdict(given.seeds),
+        "excluded": [asdict(one) for one in given.excluded[:EXCLUDED_SHOWN]],
+        "excluded_count": len(given.excluded),
         "metrics": dict(given.metrics),
         "pools": dict(given.pools),
         "curves": given.curves.to_pylist(),
@@ -162,6 +167,8 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "class_totals": _class_totals(record),
         "timings": list(zip(STAGES, given.timings, strict=True)),
         "seconds": _total_seconds(given.timings),
+        "excluded": given.excluded[:EXCLUDED_SHOWN],
+        "excluded_count": len(given.excluded),
         "no_proof": NO_PROOF,
         "not_stopped": NOT_STOPPED,
         "opinion_names": OPINION_NAMES,

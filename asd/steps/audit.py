@@ -15,6 +15,7 @@ from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_m
 from asd.audit.report import ReportInput, SeedNote, render_report, report_facts
 from asd.audit.samples import neighbour_table, sample_table
 from asd.audit.verdict import judge
+from asd.exclusions import excluded
 from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.pools.history import read_history
@@ -122,6 +123,7 @@ def _report_input(
         curves=store.read_parquet(layout.curves(cell)),
         timings=[_timing(layout, cell, stage) for stage in STAGES],
         seeds=seeds,
+        excluded=excluded(layout, cell.dataset),
     )
 
 

@@ -13,13 +13,13 @@ from asd.audit import suspects
 from asd.audit.histograms import BINS, histogram
 from asd.audit.pictures import SIDE, picture_uri
 from asd.audit.purity import pool_figures
-from asd.audit.report import ReportInput, SeedNote, render_report, safe_text
+from asd.audit.report import EXCLUDED_SHOWN, ReportInput, SeedNote, render_report, report_facts, safe_text
 from asd.audit.verdict import judge
 from asd.layout import Cell
 from asd.metrics import WHY_UNTRUSTED
 from asd.pools.history import EpochRow, History
 from asd.truth import PoisonTruth
-from asd.types import SampleIndex
+from asd.types import Excluded, SampleIndex
 
 HOSTILE = "<script>alert(1)</script>"
 METRICS = {
@@ -47,7 +47,7 @@ TIMING = {
 HANDED_ON = {**dict.fromkeys(TIMING), "seconds": 0.0, "peak_bytes": 0, "resumes": 0}
 
 
-def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING, TIMING, TIMING), defense="asd", **change):
+def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING,) * 3, defense="asd", facts=False, **change):
     n = len(record)
     curves = pa.table(
         {
@@ -70,7 +70,7 @@ def page(record, *, metrics=METRICS, epochs=4, timings=(TIMING, TIMING, TIMING),
         timings=timings,
         seeds=SeedNote("oracle", "evaluation only: drawn with knowledge of what was planted", 1),
     )
-    return render_report(replace(given, **change))
+    return (report_facts if facts else render_report)(replace(given, **change))
 
 
 @pytest.fixture(scope="module")
@@ -327,3 +327,26 @@ def test_accuracy_on_labels_that_nobody_vouches_for_is_named_so_and_explained(re
     assert "12.3%" in text
     assert "<th>Accuracy</th>" not in text
     assert "Test accuracy" not in text
+
+
+def test_pictures_left_out_on_a_persons_word_are_named(make_record):
+    gone = [Excluded(f"train_{i}", "a.png", HOSTILE, "0" * 64) for i in range(EXCLUDED_SHOWN + 1)]
+    said = words(page(make_record(), excluded=gone[:1]))
+    assert (
+        f"1 picture that people confirmed as poisoned ( reviews/exclusions.csv ): train_0 ({HOSTILE})" in said
+    )
+    assert "201 pictures" in (many := words(page(make_record(), excluded=gone)))
+    assert "train_199" in many
+    assert "train_200" not in many
+    assert "confirmed as poisoned" not in words(page(make_record()))
+
+
+def test_the_facts_are_those_of_the_page(make_record):
+    record = make_record()
+    given = page(record, facts=True)
+    assert (given["cell"], given["samples"], given["metrics"]["acc"]) == ("pets/badnets/asd/0", 6, 0.975)
+    assert given["pools"]["final"]["size"] == 3
+    assert given["seconds"] == 3 * 12.25
+    assert given["note"] == "A verdict is evidence, not proof."
+    assert given["not_stopped"]
+    assert given["most_suspicious"][0] == "k4"
