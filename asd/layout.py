@@ -75,6 +75,47 @@ class Layout:
         """Training images that reviewers confirmed as poisoned: left out by `fetch`."""
         return self.reviews / "exclusions.csv"
 
+    # -- data drops ---------------------------------------------------------------------
+    @property
+    def inbox(self) -> Path:
+        """Where drops arrive unless `service.inbox` says otherwise (ignored by git)."""
+        return self.root / "inbox"
+
+    @property
+    def drop_records(self) -> Path:
+        """What became of each drop, one small file each (in git)."""
+        return self.root / "drops"
+
+    def drop_record(self, number: int) -> Path:
+        return self.drop_records / f"{number:04d}.json"
+
+    @property
+    def drops(self) -> Path:
+        """The drops' own shards and quarantine tables, a folder each (DVC)."""
+        return self.data / "drops"
+
+    def drop(self, number: int) -> Path:
+        return self.drops / f"{number:04d}"
+
+    def quarantine(self, number: int) -> Path:
+        """Bytes of refused files by hash: hostile, of this machine only (ignored by git and DVC)."""
+        return self.local / "quarantine" / f"{number:04d}"
+
+    @property
+    def drop_index(self) -> Path:
+        """Contents seen in earlier drops and the test set (derived; may be deleted)."""
+        return self.root / ".cache" / "drops.sqlite"
+
+    @property
+    def rehearsal(self) -> Path:
+        """A workspace of its own for rehearsals (ignored by git)."""
+        return self.root / ".rehearsal"
+
+    @property
+    def rehearsals(self) -> Path:
+        """Results of rehearsals, one a line (in git)."""
+        return self.reviews / "rehearsals.jsonl"
+
     @property
     def seed_rejects(self) -> Path:
         """Pictures that people looked at and would not vouch for. Not below seeds/: no step depends on it."""

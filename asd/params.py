@@ -17,8 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from asd.errors import ParamsError, nearest
 from asd.gate_params import GateParams
+from asd.intake_params import IntakeParams
 from asd.layout import Cell, Layout
 from asd.registry import Registry
+from asd.service_params import ServiceParams
 
 Name = str
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_]*$"
@@ -108,6 +110,8 @@ class WorkspaceParams(Params):
     training: TrainingParams = TrainingParams()
     model: ModelParams = ModelParams()
     gates: GateParams = GateParams()
+    intake: IntakeParams = IntakeParams()
+    service: ServiceParams = ServiceParams()
     datasets: dict[Name, dict[str, Any]]
     attacks: dict[Name, dict[str, Any]]
     defenses: dict[Name, dict[str, Any]]
