@@ -6,7 +6,9 @@ grows with the number of poisoned samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import heapq
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd import rng
-from asd.attacks import Attack
+from asd.attacks import Attack, DecoyAttack, TwoTriggerAttack
 from asd.errors import ParamsError
-from asd.truth import POISONED, PoisonTruth, ProbeTruth
+from asd.truth import DECOY, POISONED, PoisonTruth, ProbeTruth
 from asd.types import DataView, Images, Labels, Sample, SampleIndex
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ Rows = NDArray[np.int64]
 PROBE_LIMIT = 1000
 """Most clean and most triggered test images in a probe set."""
 
-_BATCH = 512
+_BATCH_BYTES = 16 * 2**20
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 4096
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Trigger:
         attack: the plug-in.
         params: its checked params.
         poison_seed: from which every draw is derived.
+        class_count: K of the data set.
         artifacts: what its `prepare` made.
     """
 
@@ -47,6 +51,7 @@ class Trigger:
     attack: Attack
     params: Any
     poison_seed: int
+    class_count: int
     artifacts: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def check_labels(self, class_names: tuple[str, ...]) -> None:
@@ -55,31 +60,93 @@ class Trigger:
         Raises:
             ParamsError: names the label and the number of classes.
         """
-        count = len(class_names)
-        wanted = self.attack.relabel(np.arange(count), self.params)
-        if int(wanted.max()) >= count:
+        wanted = self.wanted_labels(np.arange(self.class_count))
+        if int(wanted.max()) >= self.class_count:
+            last = self.class_count - 1
             raise ParamsError(
-                f"attacks.{self.name}: target label {int(wanted.max())} is outside the {count} classes "
-                f"(0 is {class_names[0]!r} to {count - 1} is {class_names[-1]!r})"
+                f"attacks.{self.name}: target label {int(wanted.max())} is outside the {self.class_count} "
+                f"classes (0 is {class_names[0]!r} to {last} is {class_names[-1]!r})"
             )
+
+    def wanted_labels(self, labels: Labels) -> Labels:
+        """The label that the attacker wants for triggered images of each of `labels`."""
+        return self.attack.relabel(labels, self.params, self.class_count)
 
     def planted_labels(self, labels: Labels) -> Labels:
         """Labels of poisoned training samples that had `labels` before."""
-        return self.attack.relabel(labels, self.params) if self.attack.changes_labels else labels
+        return self.wanted_labels(labels) if self.attack.changes_labels else labels
+
+    @property
+    def decoy_fraction(self) -> float:
+        """Share of the training set that is changed and keeps its right label."""
+        return float(self.params.decoy_fraction) if isinstance(self.attack, DecoyAttack) else 0.0
 
     def stamp(self, view: DataView, rows: Rows, part: str) -> Iterator[tuple[int, Images]]:
-        """(row, stamped image of shape (C, H, W)) for each of `rows`; equal each time it is called."""
+        """(row, stamped image of shape (C, H, W)) for each of `rows`; equal each time it is called.
+
+        Args:
+            part: `train`, `test` or `decoy`.
+        """
+        stamp = self.attack.stamp
+        if part == "test" and isinstance(self.attack, TwoTriggerAttack):
+            stamp = self.attack.stamp_test
+        elif part == "decoy" and isinstance(self.attack, DecoyAttack):
+            stamp = self.attack.stamp_decoy
+        yield from self._stamped(stamp, view, rows, part)
+
+    def _stamped(
+        self, stamp: Callable[..., torch.Tensor], view: DataView, rows: Rows, part: str
+    ) -> Iterator[tuple[int, Images]]:
         if not len(rows):
             return
         import torch
 
         generator = rng.torch_generator(self.poison_seed, "poison", "stamp", part)
-        for start in range(0, len(rows), _BATCH):
-            some = rows[start : start + _BATCH]
+        fitting = _BATCH_BYTES // math.prod(view.images.shape[1:])
+        batch = min(max(fitting, _SMALLEST_BATCH), _LARGEST_BATCH)
+        for start in range(0, len(rows), batch):
+            some = rows[start : start + batch]
             images = torch.from_numpy(np.ascontiguousarray(view.images[some]))
             keys = [view.index.keys[row] for row in some]
-            stamped = self.attack.stamp(images, keys, self.artifacts, self.params, generator)
+            stamped = stamp(images, keys, self.artifacts, self.params, generator)
             yield from zip(some.tolist(), stamped.numpy(), strict=True)
+
+
+@dataclass(frozen=True)
+class Planting:
+    """Rows of the training samples that an attack changes; both ascending, none in both.
+
+    Attributes:
+        poisoned: with the trigger and the attacker's label.
+        decoys: changed, but rightly labelled.
+    """
+
+    poisoned: Rows
+    decoys: Rows
+
+    def __len__(self) -> int:
+        return len(self.poisoned) + len(self.decoys)
+
+
+def plan(trigger: Trigger, labels: Labels) -> Planting:
+    """Which training samples to change.
+
+    Raises:
+        ParamsError: more samples are asked for than there are.
+    """
+    poisoned = choose_rows(trigger, labels)
+    return Planting(poisoned, _choose_decoys(trigger, len(labels), poisoned))
+
+
+def _choose_decoys(trigger: Trigger, count: int, poisoned: Rows) -> Rows:
+    wanted = int(Fraction(str(trigger.decoy_fraction)) * count)
+    others = np.setdiff1d(np.arange(count, dtype=np.int64), poisoned, assume_unique=True)
+    if wanted > len(others):
+        raise ParamsError(
+            f"attacks.{trigger.name}: asks for {wanted} decoys, but only {len(others)} of {count} samples "
+            "are not poisoned"
+        )
+    return np.sort(rng.numpy_generator(trigger.poison_seed, "poison", "decoys").permutation(others)[:wanted])
 
 
 def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
@@ -89,8 +156,9 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     among those that have the wanted label already.
 
     Args:
-        trigger: `params.count` is `exact` (floor(poison_fraction * N) samples, N being the
-            whole training set) or `bernoulli` (each eligible sample with that probability).
+        trigger: `params.count` is `exact` (floor(poison_fraction * N) samples, N being the whole
+            training set, or with `of: eligible` those among which is drawn) or `bernoulli`
+            (each eligible sample with that probability).
         labels: labels as given, shape (N,).
 
     Raises:
@@ -99,14 +167,15 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     params = trigger.params
     if params.poison_fraction == 0:
         return np.empty(0, dtype=np.int64)
-    is_changed = trigger.attack.relabel(labels, params) != labels
+    is_changed = trigger.wanted_labels(labels) != labels
     eligible = np.flatnonzero(is_changed == trigger.attack.changes_labels)
     generator = rng.numpy_generator(trigger.poison_seed, "poison", "select")
     if params.count == "bernoulli":
         drawn: Rows = eligible[generator.random(len(eligible)) < params.poison_fraction]
         return drawn
     # A fraction of the decimal number as written: 0.29 of 100 is 29, in binary it is 28.
-    wanted = int(Fraction(str(params.poison_fraction)) * len(labels))
+    whole = len(eligible) if params.of == "eligible" else len(labels)
+    wanted = int(Fraction(str(params.poison_fraction)) * whole)
     if wanted > len(eligible):
         kind = "outside" if trigger.attack.changes_labels else "of"
         raise ParamsError(
@@ -116,23 +185,31 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     return np.sort(generator.permutation(eligible)[:wanted])
 
 
-def poisoned_samples(trigger: Trigger, train: DataView, rows: Rows) -> Iterator[Sample]:
+def changed_samples(trigger: Trigger, train: DataView, planting: Planting) -> Iterator[Sample]:
     """The changed training samples, in manifest order; key and source stay."""
-    labels = trigger.planted_labels(train.labels[rows])
-    for (row, image), label in zip(trigger.stamp(train, rows, "train"), labels.tolist(), strict=True):
-        yield Sample(train.index.keys[row], image, label, train.index.sources[row])
+    both = heapq.merge(
+        trigger.stamp(train, planting.poisoned, "train"),
+        trigger.stamp(train, planting.decoys, "decoy"),
+        key=lambda stamped: stamped[0],
+    )
+    labels = train.labels.copy()
+    labels[planting.poisoned] = trigger.planted_labels(train.labels[planting.poisoned])
+    for row, image in both:
+        yield Sample(train.index.keys[row], image, int(labels[row]), train.index.sources[row])
 
 
-def truth_of(trigger: Trigger, index: SampleIndex, rows: Rows) -> PoisonTruth:
-    """What `poisoned_samples` plants."""
-    keys = tuple(index.keys[row] for row in rows)
-    return PoisonTruth(keys, (POISONED,) * len(keys), index.labels[rows])
+def truth_of(index: SampleIndex, planting: Planting) -> PoisonTruth:
+    """What `changed_samples` plants."""
+    rows = np.sort(np.concatenate([planting.poisoned, planting.decoys]))
+    decoys = set(planting.decoys.tolist())
+    roles = tuple(DECOY if row in decoys else POISONED for row in rows.tolist())
+    return PoisonTruth(tuple(index.keys[row] for row in rows), roles, index.labels[rows])
 
 
 def triggered_samples(trigger: Trigger, test: DataView) -> Iterator[Sample]:
     """Test images with the trigger in, only those that count for attack success, wanted labels."""
     rows = triggered_rows(trigger, test)
-    labels = trigger.attack.relabel(test.labels[rows], trigger.params)
+    labels = trigger.wanted_labels(test.labels[rows])
     for (row, image), label in zip(trigger.stamp(test, rows, "test"), labels.tolist(), strict=True):
         yield Sample(test.index.keys[row], image, label, test.index.sources[row])
 

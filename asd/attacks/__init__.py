@@ -7,8 +7,11 @@ functions only, so that a step that stamps nothing starts without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from asd.progress import Reporter
 from asd.types import DataView, Labels, Mask
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ class Attack(Protocol):
 
     @property
     def Params(self) -> type[Any]:  # noqa: N802 - the name of a class in the plug-in
-        """The attack's params: at least `prepare`, `poison_fraction` (0 to 1) and `count`."""
+        """The attack's params: at least `prepare`, `poison_fraction` (0 to 1), `count` and `of`."""
         ...
 
     @property
@@ -56,7 +59,7 @@ class Attack(Protocol):
         """
         ...
 
-    def relabel(self, labels: Labels, params: Any) -> Labels:
+    def relabel(self, labels: Labels, params: Any, class_count: int) -> Labels:
         """The label that the attacker wants for triggered images of these labels, shape as given."""
         ...
 
@@ -65,23 +68,74 @@ class Attack(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What an attack may use while it prepares.
+
+    Attributes:
+        seed: from which every draw is derived (`asd.rng`).
+        reporter: where it tells how far it is.
+        scratch: a folder for checkpoints, the same when it is started again; removed at the end.
+        files: below which relative paths in params are looked for (the workspace).
+    """
+
+    seed: int
+    reporter: Reporter
+    scratch: Path
+    files: Path
+
+
 @runtime_checkable
 class PreparingAttack(Attack, Protocol):
     """An attack that trains or draws something first. Others leave `prepare` out."""
 
-    def prepare(
-        self, train: DataView, params: Any, rng: torch.Generator, device: str
-    ) -> dict[str, torch.Tensor]:
+    def prepare(self, train: DataView, params: Any, preparation: Preparation) -> dict[str, torch.Tensor]:
         """Make the artifacts that `stamp` needs.
 
         Args:
             train: the training set before poisoning.
             params: the `prepare` part of the attack's params and nothing else, so that
                 changing another param prepares nothing again.
-            rng: CPU generator.
-            device: where to compute, such as `cpu` or `cuda:0`.
 
         Returns:
             Named tensors; they are saved and given to `stamp`.
+
+        Raises:
+            ParamsError: params that do not fit these data.
         """
+        ...
+
+
+@runtime_checkable
+class TwoTriggerAttack(Attack, Protocol):
+    """An attack whose triggered test images are made otherwise than its training poison."""
+
+    def stamp_test(
+        self,
+        images: torch.Tensor,
+        keys: Sequence[str],
+        artifacts: Artifacts,
+        params: Any,
+        rng: torch.Generator,
+    ) -> torch.Tensor:
+        """As `stamp`, for test images."""
+        ...
+
+
+@runtime_checkable
+class DecoyAttack(Attack, Protocol):
+    """An attack that also changes samples and leaves their labels right, such as WaNet's noise mode.
+
+    Its params have `decoy_fraction`, a share of the training set.
+    """
+
+    def stamp_decoy(
+        self,
+        images: torch.Tensor,
+        keys: Sequence[str],
+        artifacts: Artifacts,
+        params: Any,
+        rng: torch.Generator,
+    ) -> torch.Tensor:
+        """As `stamp`, for decoys."""
         ...

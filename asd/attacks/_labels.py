@@ -19,8 +19,11 @@ class TargetParams(Params):
     """How many samples an attack poisons and which label it wants for them."""
 
     target_label: int = Field(3, ge=0, description="y_t, the class that triggered images shall get")
-    poison_fraction: float = Field(
-        0.05, ge=0, le=1, description="poisoned samples as a part of the whole training set (Q1)"
+    poison_fraction: float = Field(0.05, ge=0, le=1, description="poisoned samples as a part of `of` (Q1)")
+    of: Literal["data", "eligible"] = Field(
+        "data",
+        description="data: of the whole training set; eligible: of the samples that may be poisoned, "
+        "for a clean-label attack those of the target class",
     )
     count: Literal["exact", "bernoulli"] = Field(
         "exact",
@@ -29,7 +32,7 @@ class TargetParams(Params):
     )
 
 
-def to_target(labels: Labels, params: TargetParams) -> Labels:
+def to_target(labels: Labels, params: TargetParams, class_count: int) -> Labels:
     """The target label for all."""
     return np.full_like(labels, params.target_label)
 

@@ -24,6 +24,7 @@ class Params(base.Params):
 
     poison_fraction: float = Field(0.0, ge=0, le=0, description="always 0")
     count: Literal["exact"] = "exact"
+    of: Literal["data"] = "data"
     prepare: NothingToPrepare = NothingToPrepare()
 
 
@@ -34,7 +35,7 @@ def stamp(
     return images.clone()
 
 
-def relabel(labels: Labels, params: Params) -> Labels:
+def relabel(labels: Labels, params: Params, class_count: int) -> Labels:
     """The labels as they are."""
     return labels.copy()
 

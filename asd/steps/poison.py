@@ -32,7 +32,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         store.atomic_directory(layout.poisoned(dataset, attack, "probe")) as probe_folder,
         unchanged(*fetched.values(), prepared),
     ):
-        trigger = _trigger(workspace, attack, prepared)
+        trigger = _trigger(workspace, attack, prepared, len(read_manifest(fetched["train"]).class_names))
         planted = _plant(trigger, fetched["train"], train_folder, layout.pixel_cache, reporter)
         hidden = _trigger_test(
             trigger, fetched["test"], test_folder, probe_folder, layout.pixel_cache, reporter
@@ -41,12 +41,13 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         truth.write_probe_truth(layout.probe_truth(dataset, attack), hidden)
 
 
-def _trigger(workspace: Workspace, attack: str, prepared: Path) -> Trigger:
+def _trigger(workspace: Workspace, attack: str, prepared: Path, class_count: int) -> Trigger:
     """The attack with its artifacts; torch is imported only if there are any."""
     variant = workspace.variant("attacks", attack)
     has_artifacts = bool(store.read_json(prepared / "prepared.json")["tensors"])
     artifacts = store.read_tensors(prepared / ARTIFACTS) if has_artifacts else {}
-    return Trigger(attack, variant.module, variant.params, workspace.params.poison_seed, artifacts)
+    seed = workspace.params.poison_seed
+    return Trigger(attack, variant.module, variant.params, seed, class_count, artifacts)
 
 
 def _plant(
@@ -54,15 +55,15 @@ def _plant(
 ) -> truth.PoisonTruth:
     base, index = read_manifest(source), read_index(source)
     trigger.check_labels(base.class_names)
-    rows = planting.choose_rows(trigger, index.labels)
-    if not len(rows) and trigger.params.poison_fraction > 0:
+    changed = planting.plan(trigger, index.labels)
+    if not len(changed.poisoned) and trigger.params.poison_fraction > 0:
         reporter.warn(f"attack {trigger.name} poisons none of the {base.count} training samples")
     samples: Iterable[Sample] = ()
-    if len(rows):
+    if len(changed):
         view = open_view(source, pixel_cache=pixel_cache)
-        samples = planting.poisoned_samples(trigger, view, rows)
-    _write(folder, base, _counted(samples, len(rows), "poisoned", reporter), split="train", base=base)
-    return planting.truth_of(trigger, index, rows)
+        samples = planting.changed_samples(trigger, view, changed)
+    _write(folder, base, _counted(samples, len(changed), "changed", reporter), split="train", base=base)
+    return planting.truth_of(index, changed)
 
 
 def _trigger_test(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import shutil
 from typing import Any
 
-from asd import rng, store
-from asd.attacks import PreparingAttack
+from asd import code_lock, store
+from asd.attacks import Preparation, PreparingAttack
 from asd.params import Variant, Workspace
 from asd.progress import Reporter
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
+from asd.types import DataView
 
 ARTIFACTS = "artifacts.safetensors"
 
@@ -34,10 +36,25 @@ def _prepare(workspace: Workspace, item: StepItem, variant: Variant, reporter: R
     if not isinstance(variant.module, PreparingAttack):
         reporter.say(f"attack {variant.plugin} has nothing to prepare")
         return {}
-    source = workspace.layout.fetched(item.dataset, "train")
-    generator = rng.torch_generator(workspace.params.poison_seed, "prepare")
+    layout, params = workspace.layout, variant.params.prepare
+    source = layout.fetched(item.dataset, "train")
     with unchanged(source):
-        train = open_view(source, pixel_cache=workspace.layout.pixel_cache)
-        device = os.environ.get("ASD_DEVICE", "cpu")
-        artifacts: dict[str, Any] = variant.module.prepare(train, variant.params.prepare, generator, device)
-        return artifacts
+        train = open_view(source, pixel_cache=layout.pixel_cache)
+        scratch = layout.scratch / f"prepare-{_fingerprint(workspace, item, variant, train)}"
+        preparation = Preparation(workspace.params.poison_seed, reporter, scratch, layout.root)
+        artifacts: dict[str, Any] = variant.module.prepare(train, params, preparation)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return artifacts
+
+
+def _fingerprint(workspace: Workspace, item: StepItem, variant: Variant, train: DataView) -> str:
+    """Names everything that the artifacts depend on: a checkpoint of another one is never resumed."""
+    code = code_lock.hashes_of(workspace, "prepare", item)
+    facts = {
+        "data": train.index.fingerprint(),
+        "attack": variant.plugin,
+        "params": variant.params.prepare.model_dump(mode="json"),
+        "seed": workspace.params.poison_seed,
+        "code": {f"{section}.{name}": value for (section, name), value in code.items()},
+    }
+    return hashlib.sha256(store.json_bytes(facts)).hexdigest()[:32]

@@ -1,11 +1,15 @@
 """What every attack promises; a new file in asd/attacks is tested at once."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from asd.attacks import Attack, PreparingAttack
+from asd.attacks import Attack, Preparation, PreparingAttack
 from asd.errors import ParamsError
+from asd.progress import Reporter
 from asd.registry import Registry
 from asd.rng import numpy_generator, torch_generator
 from asd.types import DataView, SampleIndex, content_sha256
@@ -44,7 +48,9 @@ def prepared(attack, params, images):
         sources=("test",) * len(pixels),
     )
     view = DataView(index, pixels, tuple(f"class{i}" for i in range(10)), trusted=True)
-    return attack.prepare(view, params.prepare, torch_generator(5, "prepare"), "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        preparation = Preparation(5, Reporter("prepare", "x"), Path(folder) / "scratch", Path(folder))
+        return attack.prepare(view, params.prepare, preparation)
 
 
 def stamp(attack, params, images):
@@ -104,7 +110,7 @@ def test_wanted_labels_are_labels_and_the_given_ones_stay(attack, params):
     labels = np.arange(10, dtype=np.int64)
     before = labels.copy()
 
-    wanted = attack.relabel(labels, params)
+    wanted = attack.relabel(labels, params, 10)
 
     assert (wanted.dtype, wanted.shape) == (np.int64, (10,))
     assert wanted.min() >= 0
@@ -117,5 +123,5 @@ def test_only_images_that_do_not_have_the_wanted_label_count_for_attack_success(
     counts = attack.counts_for_asr(labels, params)
 
     assert (counts.dtype, counts.shape) == (np.bool_, (10,))
-    assert not counts[attack.relabel(labels, params) == labels].any()
+    assert not counts[attack.relabel(labels, params, 10) == labels].any()
     assert counts.any() == (name != "none")

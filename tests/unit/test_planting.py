@@ -15,7 +15,12 @@ CLASSES = tuple("abcdefghij")
 
 
 def trigger(attack=badnets, poison_seed=0, **values):
-    return Trigger("mine", attack, check(attack.Params, values, "attacks.mine"), poison_seed)
+    return Trigger("mine", attack, check(attack.Params, values, "attacks.mine"), poison_seed, 10)
+
+
+def planted_samples(one, view, rows):
+    none_left = np.empty(0, dtype=np.int64)
+    return list(planting.changed_samples(one, view, planting.Planting(np.asarray(rows), none_left)))
 
 
 def make_view(labels, shape=(3, 8, 8)):
@@ -104,10 +109,10 @@ def test_a_clean_label_attack_draws_from_the_target_class_and_keeps_labels():
         stamp = staticmethod(badnets.stamp)
 
     labels = balanced(20)
-    clean_label = Trigger("clb", CleanLabel, check(badnets.Params, {"poison_fraction": 0.05}, "x"), 0)
+    clean_label = Trigger("clb", CleanLabel, check(badnets.Params, {"poison_fraction": 0.05}, "x"), 0, 10)
 
     rows = planting.choose_rows(clean_label, labels)
-    planted = list(planting.poisoned_samples(clean_label, make_view(labels), rows))
+    planted = planted_samples(clean_label, make_view(labels), rows)
 
     assert len(rows) == 10
     assert {sample.label for sample in planted} == {3}
@@ -118,7 +123,7 @@ def test_a_poisoned_sample_keeps_key_and_source_and_gets_the_target_label():
     view = make_view(balanced(4))
     rows = np.array([1, 7])
 
-    samples = list(planting.poisoned_samples(trigger(), view, rows))
+    samples = planted_samples(trigger(), view, rows)
 
     assert [(s.key, s.source, s.label) for s in samples] == [("k00001", "file#1", 3), ("k00007", "file#7", 3)]
     assert [int((s.image != view.images[row]).sum()) for s, row in zip(samples, rows, strict=True)] == [
@@ -132,13 +137,15 @@ def test_only_the_pixels_of_poisoned_samples_are_read():
     read = []
 
     class Recorder:
+        shape = (1000, 3, 8, 8)
+
         def __getitem__(self, rows):
             read.extend(rows.tolist())
             return view.images[rows]
 
     rows = planting.choose_rows(trigger(), view.labels)
     watched = DataView(view.index, Recorder(), CLASSES, trusted=True)
-    planted = list(planting.poisoned_samples(trigger(), watched, rows))
+    planted = planted_samples(trigger(), watched, rows)
 
     assert read == rows.tolist()
     assert len(planted) == 50
@@ -147,7 +154,7 @@ def test_only_the_pixels_of_poisoned_samples_are_read():
 def test_stamping_in_batches_gives_every_row_its_own_image(monkeypatch):
     view = make_view(balanced(3))
     whole = list(planting.triggered_samples(trigger(), view))
-    monkeypatch.setattr(planting, "_BATCH", 4)
+    monkeypatch.setattr(planting, "_LARGEST_BATCH", 4)
 
     batched = list(planting.triggered_samples(trigger(), view))
 
@@ -156,14 +163,14 @@ def test_stamping_in_batches_gives_every_row_its_own_image(monkeypatch):
     assert [s.content_sha256 for s in batched] == [s.content_sha256 for s in whole]
 
 
-def test_truth_records_the_poisoned_keys_and_the_labels_before():
+def test_truth_records_the_changed_keys_their_roles_and_the_labels_before():
     view = make_view(balanced(4))
 
-    found = planting.truth_of(trigger(), view.index, np.array([2, 4, 18]))
+    found = planting.truth_of(view.index, planting.Planting(np.array([2, 4, 18]), np.array([3])))
 
-    assert found.keys == ("k00002", "k00004", "k00018")
-    assert found.roles == ("poisoned",) * 3
-    assert found.labels_before.tolist() == [2, 4, 8]
+    assert found.keys == ("k00002", "k00003", "k00004", "k00018")
+    assert found.roles == ("poisoned", "decoy", "poisoned", "poisoned")
+    assert found.labels_before.tolist() == [2, 3, 4, 8]
 
 
 def test_the_triggered_test_set_has_no_image_of_the_target_class():
@@ -237,9 +244,72 @@ def test_a_triggers_draws_are_the_same_each_time_it_stamps():
             return torch.randint(0, 256, images.shape, generator=rng, dtype=torch.uint8)
 
     view = make_view(balanced(3))
-    noise = Trigger("noise", Noise, badnets.Params(), 0)
+    noise = Trigger("noise", Noise, badnets.Params(), 0, 10)
 
     first, second = ([s.content_sha256 for s in planting.triggered_samples(noise, view)] for _ in range(2))
 
     assert first == second
     assert len(set(first)) == 27
+
+
+class _Marked(badnets.Params):
+    decoy_fraction: float = 0.1
+
+
+class _Marking:
+    """Training poison is filled with 1, decoys with 2, triggered test images with 3."""
+
+    Params = _Marked
+    changes_labels = True
+    relabel = staticmethod(badnets.relabel)
+    counts_for_asr = staticmethod(badnets.counts_for_asr)
+
+    @staticmethod
+    def stamp(images, keys, artifacts, params, rng):
+        return torch.full_like(images, 1)
+
+    @staticmethod
+    def stamp_decoy(images, keys, artifacts, params, rng):
+        return torch.full_like(images, 2)
+
+    @staticmethod
+    def stamp_test(images, keys, artifacts, params, rng):
+        return torch.full_like(images, 3)
+
+
+def test_decoys_are_other_samples_with_their_own_label_in_manifest_order():
+    view = make_view(balanced(20))
+    one = trigger(_Marking, poison_fraction=0.05)
+
+    plan = planting.plan(one, view.labels)
+    samples = list(planting.changed_samples(one, view, plan))
+
+    assert (len(plan.poisoned), len(plan.decoys)) == (10, 20)
+    assert not set(plan.poisoned.tolist()) & set(plan.decoys.tolist())
+    rows = [int(sample.key[1:]) for sample in samples]
+    assert rows == sorted([*plan.poisoned.tolist(), *plan.decoys.tolist()])
+    decoys = set(plan.decoys.tolist())
+    for row, sample in zip(rows, samples, strict=True):
+        assert int(sample.image[0, 0, 0]) == (2 if row in decoys else 1)
+        assert sample.label == (view.labels[row] if row in decoys else 3)
+
+
+def test_more_decoys_than_are_left_is_an_error():
+    with pytest.raises(ParamsError, match=r"asks for 200 decoys, but only 190 of 200"):
+        planting.plan(trigger(_Marking, poison_fraction=0.05, decoy_fraction=1.0), balanced(20))
+
+
+def test_an_attack_with_a_trigger_of_its_own_for_the_test_stamps_test_images_with_that():
+    samples = list(planting.triggered_samples(trigger(_Marking), make_view(balanced(2))))
+
+    assert {int(sample.image.max()) for sample in samples} == {3}
+
+
+def test_a_fraction_of_the_eligible_counts_within_the_target_class():
+    class CleanLabel(_Marking):
+        changes_labels = False
+
+    rows = planting.choose_rows(trigger(CleanLabel, poison_fraction=0.25, of="eligible"), balanced(40))
+
+    assert len(rows) == 10  # a quarter of the 40 of the target class
+    assert {row % 10 for row in rows.tolist()} == {3}

@@ -66,7 +66,7 @@ def test_a_preparing_attack_gets_its_prepare_params_and_its_tensors_reach_the_st
         "changes_labels = True\n"
         "class Prepare(base.Params):\n    value: int = 7\n"
         "class Params(TargetParams):\n    prepare: Prepare = Prepare()\n"
-        "def prepare(train, params, rng, device):\n"
+        "def prepare(train, params, preparation):\n"
         "    return {'value': torch.full((1,), params.value, dtype=torch.uint8)}\n"
         "def stamp(images, keys, artifacts, params, rng):\n"
         "    return torch.zeros_like(images) + artifacts['value']\n"

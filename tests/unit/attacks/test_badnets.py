@@ -104,4 +104,4 @@ def test_the_attack_success_set_leaves_the_target_class_out():
 
 
 def test_every_poisoned_sample_gets_the_target_label():
-    assert badnets.relabel(np.array([0, 3, 9]), params(target_label=5)).tolist() == [5, 5, 5]
+    assert badnets.relabel(np.array([0, 3, 9]), params(target_label=5), 10).tolist() == [5, 5, 5]
