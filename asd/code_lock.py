@@ -113,8 +113,14 @@ class _Code:
     def variant(self, kind: str, name: str) -> str:
         file = self._plugin(kind, self._workspace.plugin_name(kind, name))
         files = [file]
+        section = getattr(self._workspace.params, kind)[name]
+        trigger = (section.get("prepare") or {}).get("trigger") if kind == "attacks" else None
+        if isinstance(trigger, str):  # an attack that borrows the trigger of another
+            files.append(self._plugin("attacks", trigger))
+        elif kind == "attacks" and (default := _default_of("trigger", file)) is not None:
+            files.append(self._plugin("attacks", default))
         if kind == "defenses":
-            engine = self._engine(getattr(self._workspace.params, kind)[name], file)
+            engine = self._engine(section, file)
             if engine is not None:
                 files.append(self._plugin("semisup", engine))
             files.append(self._plugin("models", self._workspace.params.model.use))
