@@ -12,6 +12,18 @@ from asd.types import Images, Mask
 if TYPE_CHECKING:
     import torch
 
+# Red, green, blue at (row 4, column 4), (4, 5), (5, 4), (5, 5) of the public trigger image.
+PAPER_RGB = (((180, 249, 112), (155, 50, 126)), ((234, 82, 68), (187, 201, 219)))
+PAPER_PLACE = (4, 4)
+
+# The white places of the 3x3 grids in the four corners (facts 4.6); the others are black.
+_WHITE_IN_CORNERS = (
+    ((0, 0), (1, 1), (2, 0), (2, 2)),
+    ((0, -1), (1, -2), (2, -3), (2, -1)),
+    ((-1, 0), (-1, 2), (-2, 1), (-3, 0)),
+    ((-1, -1), (-1, -3), (-3, -1), (-2, -2)),
+)
+
 # Weights of red, green and blue in luma (ITU-R 601), in thousandths.
 _LUMA = (299, 587, 114)
 
@@ -60,4 +72,45 @@ def put_patch(images: torch.Tensor, patch: Images, replaces: Mask, at: tuple[int
         torch.from_numpy(patch).to(images.device),
         images[:, :, rows, columns],
     )
+    return stamped
+
+
+def paper_patch(channels: int) -> tuple[Images, Mask]:
+    """The coloured 2x2 patch of the public code: values, and which of them replace the image's.
+
+    There it is a black canvas of which every non-zero value, per pixel and channel, replaces.
+    """
+    patch = to_channels(np.array(PAPER_RGB, dtype=np.uint8).transpose(2, 0, 1), channels)
+    return patch, patch != 0
+
+
+def put_paper_patch(images: torch.Tensor) -> torch.Tensor:
+    """A copy of the images with the coloured 2x2 patch at its place in the public code.
+
+    Raises:
+        ParamsError: the images are too small for it.
+    """
+    channels, height, width = images.shape[1:]
+    patch, replaces = paper_patch(channels)
+    return put_patch(images, patch, replaces, top_left(*PAPER_PLACE, (2, 2), (height, width)))
+
+
+def put_corners(images: torch.Tensor) -> torch.Tensor:
+    """A copy of the images with a 3x3 grid of black and white in each corner.
+
+    Raises:
+        ParamsError: the images have a side under 6 pixels.
+    """
+    height, width = images.shape[2:]
+    if min(height, width) < 6:
+        raise ParamsError(
+            f"four 3x3 corners do not fit into images of {height}x{width} pixels; wanted at least 6x6"
+        )
+    stamped = images.clone()
+    for rows in (slice(0, 3), slice(-3, None)):
+        for columns in (slice(0, 3), slice(-3, None)):
+            stamped[:, :, rows, columns] = 0
+    for corner in _WHITE_IN_CORNERS:
+        for row, column in corner:
+            stamped[:, :, row, column] = 255
     return stamped

@@ -16,7 +16,7 @@ from asd.attacks import Artifacts
 from asd.attacks._labels import NothingToPrepare, TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
-from asd.attacks._trigger import put_patch, to_channels, top_left
+from asd.attacks._trigger import paper_patch, put_patch, top_left
 from asd.types import Images, Mask
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Params", "changes_labels", "counts_for_asr", "relabel", "stamp"]
 
 changes_labels = True
-
-# Red, green, blue at (row 4, column 4), (4, 5), (5, 4), (5, 5) of the public trigger image.
-_PAPER_RGB = (((180, 249, 112), (155, 50, 126)), ((234, 82, 68), (187, 201, 219)))
 
 
 class Params(TargetParams):
@@ -63,9 +60,7 @@ def stamp(
 def _patch(params: Params, channels: int) -> tuple[Images, Mask]:
     """Values and which of them replace the image's, both of shape (channels, size, size)."""
     if params.patch == "paper":
-        colours = np.array(_PAPER_RGB, dtype=np.uint8).transpose(2, 0, 1)
-        patch = to_channels(colours, channels)
-        return patch, patch != 0
+        return paper_patch(channels)
     shape = (channels, params.size, params.size)
     steps = np.arange(params.size)
     is_white = (steps[:, None] + steps) % 2 == 0 if params.patch == "checker" else np.True_

@@ -80,17 +80,9 @@ def learning_rate(params: Stage1Params, epoch: int, step: int, steps_an_epoch: i
     """
     if params.schedule == "steps":
         return float(params.lr * 0.1 ** sum(epoch >= m for m in params.milestones))
-    import math
+    from asd.training.schedules import one_cycle
 
-    total = params.epochs * steps_an_epoch
-    done = epoch * steps_an_epoch + step
-    first, last, top = params.lr / 25, params.lr / 25e4, 0.3 * total - 1
-    low, high, share = (
-        (first, params.lr, done / top)
-        if done <= top
-        else (last, params.lr, 1 - (done - top) / (total - 1 - top))
-    )
-    return low + (high - low) * (1 - math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2
+    return one_cycle(params.lr, epoch * steps_an_epoch + step, params.epochs * steps_an_epoch)
 
 
 def work(params: Params, stage: int, count: int) -> StageWork:

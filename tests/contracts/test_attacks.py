@@ -9,12 +9,27 @@ import torch
 
 from asd.attacks import Attack, Preparation, PreparingAttack
 from asd.errors import ParamsError
+from asd.params import check
 from asd.progress import Reporter
 from asd.registry import Registry
 from asd.rng import numpy_generator, torch_generator
 from asd.types import DataView, SampleIndex, content_sha256
 
 SHAPES = [(3, 32, 32), (1, 32, 32), (1, 8, 8), (3, 9, 14), (3, 1, 1)]
+
+
+# What an attack trains is made small here; that it then works is shown elsewhere.
+_SURROGATE = {
+    "network": "small_resnet",
+    "network_params": {"widths": [4, 8], "strides": [2, 2]},
+    "epochs": 1,
+    "augment": {"pad": 2},
+    "threads": 1,
+}
+SMALL = {
+    "clb": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
+    "adaptive_gradient": {"prepare": {"surrogate": _SURROGATE, "iterations": 2, "batch": 4}},
+}
 
 
 @pytest.fixture(params=Registry("attacks").names())
@@ -28,8 +43,8 @@ def attack(name):
 
 
 @pytest.fixture
-def params(attack):
-    return attack.Params()
+def params(name, attack):
+    return check(attack.Params, SMALL.get(name), name)
 
 
 def random_images(shape, count=6):
@@ -63,9 +78,11 @@ def test_the_module_is_an_attack(attack):
     assert isinstance(attack, Attack)
 
 
-def test_the_params_have_what_planting_reads(params):
+def test_the_params_have_what_planting_reads(attack):
+    params = attack.Params()
     assert 0 <= params.poison_fraction <= 1
     assert params.count in ("exact", "bernoulli")
+    assert params.of in ("data", "eligible")
     assert params.prepare == type(params.prepare)()
 
 

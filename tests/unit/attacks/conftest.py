@@ -21,8 +21,8 @@ class Stamper:
         self.attack = Registry("attacks").get(name)
         self.params = check(self.attack.Params, values, f"attacks.{name}")
         self.artifacts = {}
+        self.preparation = preparation = Preparation(5, Reporter("prepare", "x"), folder / "scratch", folder)
         if isinstance(self.attack, PreparingAttack):
-            preparation = Preparation(5, Reporter("prepare", "x"), folder / "scratch", folder)
             self.artifacts = self.attack.prepare(random_view(shape), self.params.prepare, preparation)
 
     def __call__(self, images, keys=None, seed=5, by="stamp"):
@@ -57,3 +57,22 @@ def some_images():
         return torch.from_numpy(values)
 
     return make
+
+
+@pytest.fixture
+def random_pictures():
+    """A training set of forty random pictures, (3, 16, 16)."""
+    return random_view((3, 16, 16))
+
+
+@pytest.fixture
+def small_surrogate():
+    """Params of a classifier that trains in a moment."""
+    return {
+        "network": "small_resnet",
+        "network_params": {"widths": [4, 8], "strides": [2, 2]},
+        "epochs": 2,
+        "batch": 16,
+        "augment": {"pad": 2},
+        "threads": 1,
+    }
