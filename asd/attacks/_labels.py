@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from asd.errors import ParamsError
 from asd.params import Params
-from asd.types import Labels, Mask
+from asd.types import DataView, Labels, Mask
 
 
 class NothingToPrepare(Params):
@@ -30,6 +31,31 @@ class TargetParams(Params):
         description="exact: floor(poison_fraction * N) samples; bernoulli: each sample outside the "
         "target class with probability poison_fraction, as the public code does",
     )
+
+
+class PreparedTargetParams(TargetParams):
+    """Of an attack that prepares for one target class; its `prepare` has a `target_label`, too."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> PreparedTargetParams:
+        prepared = getattr(self, "prepare").target_label  # noqa: B009 - a field of the subclass
+        if self.target_label != prepared:
+            raise ValueError(
+                f"target_label {self.target_label} and prepare.target_label {prepared} differ; set both"
+            )
+        return self
+
+
+def refuse_target(target_label: int, train: DataView) -> None:
+    """Refuse to prepare for a class that the data do not have, or have nothing else than.
+
+    Raises:
+        ParamsError: says which.
+    """
+    if target_label >= train.class_count:
+        raise ParamsError(f"prepare.target_label {target_label}: there are {train.class_count} classes")
+    if bool((train.labels == target_label).all()):
+        raise ParamsError(f"every sample is of the target class {target_label}; nothing to poison")
 
 
 def to_target(labels: Labels, params: TargetParams, class_count: int) -> Labels:

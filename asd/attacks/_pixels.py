@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asd.errors import ParamsError
@@ -34,6 +35,18 @@ def refuse_smaller(images: Tensor, least: int, why: str) -> None:
     if min(height, width) < least:
         raise ParamsError(
             f"this attack needs images of at least {least}x{least} pixels, got {height}x{width}: {why}"
+        )
+
+
+def refuse_indivisible(size: Sequence[int], by: int) -> None:
+    """Refuse images whose sides are not multiples of `by`, the halvings of a generator.
+
+    Raises:
+        ParamsError: names the size got and what is wanted.
+    """
+    if any(side % by for side in size):
+        raise ParamsError(
+            f"this attack's generator wants sides that are multiples of {by}, got {size[0]}x{size[1]}"
         )
 
 

@@ -123,7 +123,7 @@ def train_surrogate(
     _, device = numeric_mode(params.threads)
     normalisation = measure_normalisation(train.images)
     images = ImageStore(train.images, normalisation, params.augment, device)
-    network = _build(
+    network = build_network(
         params, train.images.shape[1], train.class_count, torch_generator(preparation.seed, "surrogate")
     ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
@@ -157,9 +157,10 @@ def _full_precision() -> Any:
     return contextlib.nullcontext()
 
 
-def _build(
+def build_network(
     params: SurrogateParams, channels: int, class_count: int, generator: torch.Generator
 ) -> ImageClassifier:
+    """The classifier that the params name, freshly initialised."""
     module = _NETWORKS[params.network]
     checked = base.check(module.Params, params.network_params, "prepare.surrogate.network_params")
     built: ImageClassifier = module.build(checked, channels, class_count, generator)
@@ -180,6 +181,6 @@ def load_surrogate(
     }
     mean, std = artifacts[_MEAN].tolist(), artifacts[_STD].tolist()
     class_count = len(weights["head.bias"])
-    network = _build(params, len(mean), class_count, torch.Generator())
+    network = build_network(params, len(mean), class_count, torch.Generator())
     network.load_state_dict(weights)
     return network.to(device).eval().requires_grad_(False), Normalisation(tuple(mean), tuple(std)), device

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from asd import params as base
 from asd.attacks import Artifacts, Preparation
-from asd.attacks._labels import TargetParams
+from asd.attacks._labels import PreparedTargetParams, refuse_target
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
 from asd.attacks._pixels import add, move_one, refuse_channels
@@ -50,27 +50,15 @@ class Prepare(base.Params):
     batch: int = Field(128, ge=2, description="samples an iteration")
 
 
-class Params(TargetParams):
+class Params(PreparedTargetParams):
     """How many samples are poisoned."""
 
     prepare: Prepare = Prepare()
 
-    @model_validator(mode="after")
-    def _one_target(self) -> Params:
-        if self.target_label != self.prepare.target_label:
-            raise ValueError(
-                f"target_label {self.target_label} and prepare.target_label {self.prepare.target_label} "
-                "differ; set both"
-            )
-        return self
-
 
 def prepare(train: DataView, params: Prepare, preparation: Preparation) -> dict[str, torch.Tensor]:
     """Train the classifier, then search the pattern; gives `delta`, float32 (C, H, W) in 0 to 1."""
-    if params.target_label >= train.class_count:
-        raise ParamsError(
-            f"prepare.target_label {params.target_label}: there are {train.class_count} classes"
-        )
+    refuse_target(params.target_label, train)
     trained = train_surrogate(train, params.surrogate, preparation)
     network, normalisation, device = load_surrogate(trained, params.surrogate)
     return {"delta": _search(train, params, preparation, network, normalisation, device)}
@@ -91,8 +79,6 @@ def _search(
     from asd.training.sampling import index_batches
 
     others = np.flatnonzero(train.labels != params.target_label)
-    if not len(others):
-        raise ParamsError(f"every sample is of the target class {params.target_label}; nothing to poison")
     batches = index_batches(
         others, params.iterations, params.batch, numpy_generator(preparation.seed, "adaptive_gradient")
     )

@@ -28,6 +28,8 @@ _SURROGATE = {
 }
 SMALL = {
     "clb": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
+    "iab": {"prepare": {"width": 2, "mask_epochs": 1, "classifier": _SURROGATE}},
+    "issba": {"prepare": {"width": 2, "epochs": 1, "threads": 1}},
     "adaptive_gradient": {"prepare": {"surrogate": _SURROGATE, "iterations": 2, "batch": 4}},
 }
 
