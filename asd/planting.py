@@ -167,8 +167,7 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     params = trigger.params
     if params.poison_fraction == 0:
         return np.empty(0, dtype=np.int64)
-    is_changed = trigger.wanted_labels(labels) != labels
-    eligible = np.flatnonzero(is_changed == trigger.attack.changes_labels)
+    eligible = eligible_rows(trigger, labels)
     generator = rng.numpy_generator(trigger.poison_seed, "poison", "select")
     if params.count == "bernoulli":
         drawn: Rows = eligible[generator.random(len(eligible)) < params.poison_fraction]
@@ -183,6 +182,12 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
             f"{len(labels)} samples, but only {len(eligible)} are {kind} the target class"
         )
     return np.sort(generator.permutation(eligible)[:wanted])
+
+
+def eligible_rows(trigger: Trigger, labels: Labels) -> Rows:
+    """Rows among which the samples to poison are drawn, ascending."""
+    is_changed = trigger.wanted_labels(labels) != labels
+    return np.flatnonzero(is_changed == trigger.attack.changes_labels)
 
 
 def changed_samples(trigger: Trigger, train: DataView, planting: Planting) -> Iterator[Sample]:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from asd.cli.audit_common import CellOption, find_one, open_audit
-from asd.cli.output import JsonOption, WorkspaceOption, print_json
-from asd.errors import DataError, ParamsError
+from asd.cli.output import JsonOption, WorkspaceOption, print_json, refuse_out
+from asd.errors import DataError
 
 
 def register(group: typer.Typer) -> None:
@@ -52,9 +52,6 @@ def report(
 def _copy(page: Path, out: Path, force: bool) -> None:
     from asd.store import atomic_file
 
-    if out.is_dir():
-        raise ParamsError(f"--out {out} is a folder; wanted is a file, such as {out / 'audit.html'}")
-    if out.exists() and not force:
-        raise ParamsError(f"{out} is there already; --force writes over it")
+    refuse_out(out, force)
     with atomic_file(out) as temporary:
         shutil.copyfile(page, temporary)

@@ -82,3 +82,15 @@ def open_workspace(given: Path | None) -> Workspace:
 def print_json(value: Any) -> None:
     """Print facts for a program."""
     typer.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False))
+
+
+def refuse_out(out: Path, force: bool) -> None:
+    """Refuse a file that must not be written.
+
+    Raises:
+        ParamsError: it is a folder, or is there already and `force` is not given.
+    """
+    if out.is_dir():
+        raise ParamsError(f"--out {out} is a folder; wanted is a file")
+    if out.exists() and not force:
+        raise ParamsError(f"{out} is there already; --force writes over it")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from asd import store
 from asd.audit.pictures import fitted
 from asd.audit.report import page_environment
 from asd.errors import DataError
-from asd.safe_text import safe_text
+from asd.safe_text import drawable, safe_text
 from asd.seeds.candidates import numbered, of_sources
 from asd.seeds.numbers import Shown, write_numbers
 from asd.shards.read import Layer
@@ -133,12 +132,6 @@ def _draw(page: Page, images: Mapping[str, Images], title: str, side: int, colum
         pen.text((left, top + side + 2), str(shown.number), "black", bold)
         pen.text((left + side, top + side + 5), short_key(shown.key), "gray", small, anchor="ra")
     return sheet
-
-
-def drawable(text: str) -> str:
-    """What Pillow's own font can draw: no accents, `?` for other letters; the page shows them as they are."""
-    parts = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in parts if not unicodedata.combining(c)).encode("ascii", "replace").decode()
 
 
 def short_key(key: str) -> str:

@@ -22,29 +22,42 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     """Write `artifacts.safetensors` and `prepared.json`; reads the `prepare` params only."""
     variant = workspace.variant("attacks", item.attack_name)
     with store.atomic_directory(workspace.layout.prepared(item.dataset, item.attack_name)) as folder:
-        artifacts = _prepare(workspace, item, variant, reporter)
+        artifacts, made_from = _prepare(workspace, item, variant, reporter)
         store.write_tensors(folder / ARTIFACTS, artifacts)
         about = {
             "attack": variant.plugin,
             "params": variant.params.prepare.model_dump(mode="json"),
             "tensors": {name: list(tensor.shape) for name, tensor in artifacts.items()},
+            "made_from": made_from,
         }
         store.write_json(folder / "prepared.json", about)
 
 
-def _prepare(workspace: Workspace, item: StepItem, variant: Variant, reporter: Reporter) -> dict[str, Any]:
+def is_current(workspace: Workspace, item: StepItem, variant: Variant, train: DataView) -> bool:
+    """Whether `data/prepared` holds what the attack would prepare on these data now."""
+    about = workspace.layout.prepared(item.dataset, item.attack_name) / "prepared.json"
+    if not about.is_file():
+        return False
+    made_from: str | None = store.read_json(about).get("made_from")
+    return made_from == _fingerprint(workspace, item, variant, train)
+
+
+def _prepare(
+    workspace: Workspace, item: StepItem, variant: Variant, reporter: Reporter
+) -> tuple[dict[str, Any], str | None]:
     if not isinstance(variant.module, PreparingAttack):
         reporter.say(f"attack {variant.plugin} has nothing to prepare")
-        return {}
+        return {}, None
     layout, params = workspace.layout, variant.params.prepare
     source = layout.fetched(item.dataset, "train")
     with unchanged(source):
         train = open_view(source, pixel_cache=layout.pixel_cache)
-        scratch = layout.scratch / f"prepare-{_fingerprint(workspace, item, variant, train)}"
+        made_from = _fingerprint(workspace, item, variant, train)
+        scratch = layout.scratch / f"prepare-{made_from}"
         preparation = Preparation(workspace.params.poison_seed, reporter, scratch, layout.root)
         artifacts: dict[str, Any] = variant.module.prepare(train, params, preparation)
     shutil.rmtree(scratch, ignore_errors=True)
-    return artifacts
+    return artifacts, made_from
 
 
 def _fingerprint(workspace: Workspace, item: StepItem, variant: Variant, train: DataView) -> str:

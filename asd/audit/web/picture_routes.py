@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asd.audit.web.pictures import KINDS, Spot, difference, drawn, placeholder, short_reason
+from asd.audit.web.pictures import KINDS, Spot, drawn, placeholder, short_reason
 from asd.audit.web.render import Query, path_of, with_query
 from asd.audit.web.site import NotFoundError, Site
 from asd.errors import DataError
 from asd.layout import Cell
+from asd.picture_change import difference
 from asd.shards.png import encode_png
 
 _KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}

@@ -117,37 +117,6 @@ def spectrum(image: Images) -> Images:
     return np.rint(255 * power / max(float(power.max()), 1e-12)).astype(np.uint8)[np.newaxis]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How two pictures differ.
-
-    Attributes:
-        image: absolute differences times `factor`, uint8, shape (C, H, W).
-        factor: so that the largest difference is white.
-        largest: difference, 0 to 255.
-        pixels: how many pixels differ at all.
-    """
-
-    image: Images
-    factor: float
-    largest: int
-    pixels: int
-
-
-def difference(one: Images, other: Images) -> Difference:
-    """Compare two pictures of the same shape (C, H, W).
-
-    Raises:
-        DataError: the shapes differ.
-    """
-    if one.shape != other.shape:
-        raise DataError(f"pictures of {one.shape} and {other.shape} cannot be compared")
-    apart = np.abs(one.astype(np.int16) - other.astype(np.int16))
-    largest = int(apart.max(initial=0))
-    factor = 255 / largest if largest else 1.0
-    return Difference(np.rint(apart * factor).astype(np.uint8), factor, largest, int(apart.any(axis=0).sum()))
-
-
 @functools.lru_cache(maxsize=16)
 def placeholder(reason: str) -> bytes:
     """PNG that says why there is no picture; our own words only."""

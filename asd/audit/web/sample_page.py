@@ -17,7 +17,7 @@ from asd.audit.queries import Trajectory, find_sample, sample_at, trajectory
 from asd.audit.runs import Run
 from asd.audit.web.gallery_page import gallery_path, list_of, sample_path
 from asd.audit.web.picture_routes import difference_path, picture_path
-from asd.audit.web.pictures import Difference, Spot, difference
+from asd.audit.web.pictures import Spot
 from asd.audit.web.render import path_of, with_query
 from asd.audit.web.reviewing import review, reviews_of
 from asd.audit.web.run_charts import borders
@@ -25,6 +25,7 @@ from asd.audit.web.run_pages import need_run
 from asd.audit.web.site import NotFoundError, Site
 from asd.audit.web.svg import Axes, Chart, Series, line_chart, percent, strip_chart
 from asd.errors import DataError, ParamsError
+from asd.picture_change import Difference, difference
 
 OPINIONS = (
     ("spectral_signature", "Spectral signature", "high is suspicious"),

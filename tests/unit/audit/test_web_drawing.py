@@ -5,9 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from asd.audit.web.pictures import difference, spectrum
+from asd.audit.web.pictures import spectrum
 from asd.audit.web.svg import Axes, Bars, Series, histogram_chart, line_chart, percent, plain, strip_chart
-from asd.errors import DataError
 
 HOSTILE = "<script>alert(1)</script>\"'"
 
@@ -63,18 +62,6 @@ def test_texts_are_escaped():
 )
 def test_numbers(value, text):
     assert plain(value) == text
-
-
-def test_the_difference_is_magnified_to_white():
-    one, other = np.zeros((3, 2, 2), np.uint8), np.zeros((3, 2, 2), np.uint8)
-    other[0, 0, 0], other[2, 0, 0], other[1, 1, 1] = 5, 10, 2
-    found = difference(one, other)
-    assert (found.factor, found.largest, found.pixels) == (25.5, 10, 2)
-    assert found.image[2, 0, 0] == 255
-    assert found.image[1, 1, 1] == 51
-    assert difference(one, one).image.max() == 0
-    with pytest.raises(DataError):
-        difference(one, np.zeros((3, 4, 4), np.uint8))
 
 
 def test_the_spectrum_of_an_even_picture_is_one_point_in_the_middle():
