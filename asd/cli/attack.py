@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def preview(
     attack: Annotated[
-        str, typer.Argument(metavar="ATTACK", help="A variant of params.yaml, or a plug-in with its defaults.")
+        str, typer.Argument(metavar="ATTACK", help="A variant of params.yaml, or a plug-in as it comes.")
     ],
     dataset: Annotated[str, typer.Option("--dataset", metavar="D", help="A data set that is fetched.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A name that ends in .png.")],

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import io
 import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from asd.datasets._base import SPLITS, DatasetParams, Download, LoadedSplit, Split
-from asd.errors import ParamsError
-from asd.progress import Reporter
+from asd.datasets._base import SPLITS
+from asd.plugin_checks.dataset import CHECKS, Case
 from asd.registry import Registry
-from asd.shards.keys import check_key
-from asd.types import Sample
 
 REGISTRY = Registry("datasets")
 NAMES = REGISTRY.names()
@@ -101,83 +95,12 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def module(name: str) -> ModuleType:
-    return REGISTRY.get(name)
-
-
-@pytest.fixture
-def load(name: str, module: ModuleType, tmp_path: Path) -> Callable[..., tuple[LoadedSplit, list[Sample]]]:
+def case(name: str, tmp_path: Path) -> Case:
     if name not in SMALL_SOURCES:
         pytest.fail(f"give SMALL_SOURCES a small source for {name}")
-    source = SMALL_SOURCES[name](tmp_path)
-
-    def run(split: Split, **params: object) -> tuple[LoadedSplit, list[Sample]]:
-        quiet = Reporter("fetch", name, io.StringIO())
-        loaded: LoadedSplit = module.load(module.Params(**params), split, source, quiet)
-        return loaded, list(loaded.samples)
-
-    return run
+    return Case(name, REGISTRY.get(name), SMALL_SOURCES[name](tmp_path))
 
 
-def test_it_has_params_and_load_of_the_agreed_form(module: ModuleType) -> None:
-    assert issubclass(module.Params, DatasetParams)
-    assert list(inspect.signature(module.load).parameters) == ["params", "split", "source", "reporter"]
-    assert module.__doc__
-
-
-def test_its_params_have_defaults_and_a_description_each(module: ModuleType) -> None:
-    module.Params()
-    assert all(field.description for field in module.Params.model_fields.values())
-
-
-def test_its_downloads_name_address_file_and_hash(module: ModuleType) -> None:
-    if not hasattr(module, "downloads"):
-        return
-    files: list[Download] = module.downloads(module.Params(), None)
-    assert all(file.url.startswith("http") and len(file.sha256 or "") == 64 for file in files)
-    assert len({file.name for file in files}) == len(files)
-
-
-def test_without_a_source_it_loads_or_names_the_command(name: str, module: ModuleType) -> None:
-    quiet = Reporter("fetch", name, io.StringIO())
-    try:
-        module.load(module.Params(), "train", None, quiet)
-    except ParamsError as error:
-        assert "`asd source set " in str(error)  # noqa: PT017 (either outcome is right)
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_its_samples_are_what_it_announces(
-    load: Callable[..., tuple[LoadedSplit, list[Sample]]], split: Split
-) -> None:
-    loaded, samples = load(split)
-    assert len(samples) == loaded.count > 0
-    assert {sample.image.shape for sample in samples} == {loaded.image_shape}
-    assert {sample.image.dtype for sample in samples} == {np.dtype(np.uint8)}
-    assert {sample.label for sample in samples} <= set(range(len(loaded.class_names)))
-
-
-def test_its_keys_are_legal_and_unique_over_both_splits(
-    load: Callable[..., tuple[LoadedSplit, list[Sample]]],
-) -> None:
-    keys = [check_key(sample.key) for split in SPLITS for sample in load(split)[1]]
-    assert len(set(keys)) == len(keys)
-
-
-def test_it_gives_the_same_samples_twice(load: Callable[..., tuple[LoadedSplit, list[Sample]]]) -> None:
-    first, second = (
-        [(s.key, s.label, s.source, s.content_sha256) for s in load("train")[1]] for _ in range(2)
-    )
-    assert first == second
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_a_limit_takes_a_class_balanced_part_in_source_order(
-    load: Callable[..., tuple[LoadedSplit, list[Sample]]], split: Split
-) -> None:
-    loaded, whole = load(split)
-    classes = len(loaded.class_names)
-    _, part = load(split, **{"limit" if split == "train" else "limit_test": 2 * classes})
-    keys = [sample.key for sample in whole]
-    assert np.bincount([sample.label for sample in part]).tolist() == [2] * classes
-    assert [keys.index(sample.key) for sample in part] == sorted(keys.index(sample.key) for sample in part)
+@pytest.mark.parametrize("promise", CHECKS, ids=lambda one: one.__name__)
+def test_it_keeps_its_promise(case: Case, promise: Callable[[Case], None]) -> None:
+    promise(case)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asd.audit.pictures import SIDE, fitted
-from asd.errors import AsdError, DataError
+from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.seeds.seed_set import read_seed_set
 from asd.shards.one import SinglePictures
