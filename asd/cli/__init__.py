@@ -20,6 +20,7 @@ from asd.cli import (
     listing,
     lock,
     model,
+    plugin,
     predict,
     run,
     seeds,
@@ -37,7 +38,7 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
     *(init, run, status, table, model, predict, export, listing, source, seeds, attack, audit),
-    *(step, lock, verify, doctor, clean, bench),
+    *(plugin, step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:
     _group.register(app)

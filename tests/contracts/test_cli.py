@@ -17,6 +17,8 @@ COMMANDS = {
     ("table",): ("--json", "--over", "--format"),
     ("list",): ("--json",),
     ("export",): ("--json", "--format", "--only", "--cell", "--attack", "--with-truth"),
+    ("new",): ("--json",),
+    ("check",): ("--json", "--kind", "--no-cell"),
     ("step",): (),
     ("lock",): ("--json",),
     ("verify",): ("--json",),
