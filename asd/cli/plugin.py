@@ -80,6 +80,8 @@ def check(
     root = find_workspace(workspace) if workspace else workspace_above(Path.cwd())
     subject = whole.find_subject(root, name, kind)
     outcomes = whole.promises(subject)
+    if not any(one.problem for one in outcomes):
+        outcomes += whole.imports(subject)
     if not as_json:
         for one in outcomes:
             _print(one)

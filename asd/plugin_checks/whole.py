@@ -98,17 +98,15 @@ def _subject(workspace: Workspace | None, kind: str, name: str) -> Subject | Non
 def promises(subject: Subject) -> list[Outcome]:
     """Every check of its kind; a plug-in that cannot be imported or has bad params fails one."""
     outcomes = [run_one("can_be_imported", "The file can be imported", lambda: _import(subject))]
-    if not outcomes[0].problem:
-        outcomes += run_checks(*_checks(subject))
-        if subject.kind != "semisup":
-            outcomes.append(
-                run_one(
-                    "imports_no_torch",
-                    "Importing it does not import torch, which takes seconds",
-                    lambda: _imports_no_torch(subject),
-                )
-            )
-    return outcomes
+    return outcomes if outcomes[0].problem else outcomes + run_checks(*_checks(subject))
+
+
+def imports(subject: Subject) -> list[Outcome]:
+    """What importing it drags in, seen in a process of its own; engines may import torch."""
+    if subject.kind == "semisup":
+        return []
+    promise = "Importing it does not import torch, which takes seconds"
+    return [run_one("imports_no_torch", promise, lambda: _imports_no_torch(subject))]
 
 
 def _import(subject: Subject) -> None:
