@@ -1,5 +1,6 @@
 """What every attack promises; a new file in asd/attacks is tested at once."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from asd.params import check
 from asd.progress import Reporter
 from asd.registry import Registry
 from asd.rng import numpy_generator, torch_generator
+from asd.shards.png import encode_png
 from asd.types import DataView, SampleIndex, content_sha256
 
 SHAPES = [(3, 32, 32), (1, 32, 32), (1, 8, 8), (3, 9, 14), (3, 1, 1)]
@@ -26,7 +28,9 @@ _SURROGATE = {
     "augment": {"pad": 2},
     "threads": 1,
 }
+TRIGGER = encode_png(np.full((3, 1, 1), 77, dtype=np.uint8))
 SMALL = {
+    "custom": {"prepare": {"picture": "trigger.png", "picture_sha256": hashlib.sha256(TRIGGER).hexdigest()}},
     "clb": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
     "iab": {"prepare": {"width": 2, "mask_epochs": 1, "classifier": _SURROGATE}},
     "issba": {"prepare": {"width": 2, "epochs": 1, "threads": 1}},
@@ -66,6 +70,7 @@ def prepared(attack, params, images):
     )
     view = DataView(index, pixels, tuple(f"class{i}" for i in range(10)), trusted=True)
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "trigger.png").write_bytes(TRIGGER)
         preparation = Preparation(5, Reporter("prepare", "x"), Path(folder) / "scratch", Path(folder))
         return attack.prepare(view, params.prepare, preparation)
 
