@@ -32,6 +32,7 @@ TRIGGER = encode_png(np.full((3, 1, 1), 77, dtype=np.uint8))
 SMALL = {
     "custom": {"prepare": {"picture": "trigger.png", "picture_sha256": hashlib.sha256(TRIGGER).hexdigest()}},
     "clb": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
+    "adaptive_disguise": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
     "iab": {"prepare": {"width": 2, "mask_epochs": 1, "classifier": _SURROGATE}},
     "issba": {"prepare": {"width": 2, "epochs": 1, "threads": 1}},
     "adaptive_gradient": {"prepare": {"surrogate": _SURROGATE, "iterations": 2, "batch": 4}},
