@@ -137,7 +137,7 @@ def preview(
     seed = workspace.params.poison_seed
     trigger = Trigger(attack, variant.module, variant.params, seed, view.class_count, artifacts)
     trigger.check_labels(view.class_names)
-    planting.plan(trigger, view.labels)  # says what is wrong with a rate
+    planting.plan(trigger, view.index)  # says what is wrong with a rate
     parts = [_part(trigger, view, "train", count)]
     if isinstance(variant.module, TwoTriggerAttack):
         parts.append(_part(trigger, _view(workspace, dataset, "test"), "test", count))
@@ -203,7 +203,7 @@ def _part(trigger: Trigger, view: DataView, split: str, count: int) -> Part:
 def _some_rows(trigger: Trigger, view: DataView, split: str, count: int) -> Rows:
     """At most `count` rows that may be changed, class by class in turn; the same for the same data."""
     if split == "train":
-        rows = planting.eligible_rows(trigger, view.labels)
+        rows = planting.eligible_rows(trigger, view.index)
     else:
         rows = planting.triggered_rows(trigger, view)
     shuffled = rng.numpy_generator(trigger.poison_seed, "preview", split).permutation(rows)

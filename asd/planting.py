@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd import rng
-from asd.attacks import Attack, DecoyAttack, TwoTriggerAttack
+from asd.attacks import Attack, DecoyAttack, SelectiveAttack, TwoTriggerAttack
 from asd.errors import ParamsError
 from asd.truth import DECOY, POISONED, PoisonTruth, ProbeTruth
-from asd.types import DataView, Images, Labels, Sample, SampleIndex
+from asd.types import DataView, Images, Labels, Mask, Sample, SampleIndex
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +76,12 @@ class Trigger:
         """Labels of poisoned training samples that had `labels` before."""
         return self.wanted_labels(labels) if self.attack.changes_labels else labels
 
+    def can_stamp(self, index: SampleIndex) -> Mask:
+        """Which samples the attack can stamp; most attacks can stamp any."""
+        if isinstance(self.attack, SelectiveAttack):
+            return self.attack.can_stamp(index.content, self.artifacts)
+        return np.ones(len(index), dtype=np.bool_)
+
     @property
     def decoy_fraction(self) -> float:
         """Share of the training set that is changed and keeps its right label."""
@@ -128,14 +134,14 @@ class Planting:
         return len(self.poisoned) + len(self.decoys)
 
 
-def plan(trigger: Trigger, labels: Labels) -> Planting:
+def plan(trigger: Trigger, index: SampleIndex) -> Planting:
     """Which training samples to change.
 
     Raises:
         ParamsError: more samples are asked for than there are.
     """
-    poisoned = choose_rows(trigger, labels)
-    return Planting(poisoned, _choose_decoys(trigger, len(labels), poisoned))
+    poisoned = choose_rows(trigger, index)
+    return Planting(poisoned, _choose_decoys(trigger, len(index), poisoned))
 
 
 def _choose_decoys(trigger: Trigger, count: int, poisoned: Rows) -> Rows:
@@ -149,7 +155,7 @@ def _choose_decoys(trigger: Trigger, count: int, poisoned: Rows) -> Rows:
     return np.sort(rng.numpy_generator(trigger.poison_seed, "poison", "decoys").permutation(others)[:wanted])
 
 
-def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
+def choose_rows(trigger: Trigger, index: SampleIndex) -> Rows:
     """Rows of the training samples to poison, ascending.
 
     Drawn among the samples whose label the attack changes, or, for a clean-label attack,
@@ -159,15 +165,15 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
         trigger: `params.count` is `exact` (floor(poison_fraction * N) samples, N being the whole
             training set, or with `of: eligible` those among which is drawn) or `bernoulli`
             (each eligible sample with that probability).
-        labels: labels as given, shape (N,).
+        index: the N training samples with their labels as given.
 
     Raises:
         ParamsError: more samples are asked for than there are.
     """
-    params = trigger.params
+    params, labels = trigger.params, index.labels
     if params.poison_fraction == 0:
         return np.empty(0, dtype=np.int64)
-    eligible = eligible_rows(trigger, labels)
+    eligible = eligible_rows(trigger, index)
     generator = rng.numpy_generator(trigger.poison_seed, "poison", "select")
     if params.count == "bernoulli":
         drawn: Rows = eligible[generator.random(len(eligible)) < params.poison_fraction]
@@ -177,6 +183,7 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     wanted = int(Fraction(str(params.poison_fraction)) * whole)
     if wanted > len(eligible):
         kind = "outside" if trigger.attack.changes_labels else "of"
+        kind = f"stamped pictures {kind}" if isinstance(trigger.attack, SelectiveAttack) else kind
         raise ParamsError(
             f"attacks.{trigger.name}: poison_fraction {params.poison_fraction} asks for {wanted} of the "
             f"{len(labels)} samples, but only {len(eligible)} are {kind} the target class"
@@ -184,10 +191,10 @@ def choose_rows(trigger: Trigger, labels: Labels) -> Rows:
     return np.sort(generator.permutation(eligible)[:wanted])
 
 
-def eligible_rows(trigger: Trigger, labels: Labels) -> Rows:
+def eligible_rows(trigger: Trigger, index: SampleIndex) -> Rows:
     """Rows among which the samples to poison are drawn, ascending."""
-    is_changed = trigger.wanted_labels(labels) != labels
-    return np.flatnonzero(is_changed == trigger.attack.changes_labels)
+    is_changed = trigger.wanted_labels(index.labels) != index.labels
+    return np.flatnonzero((is_changed == trigger.attack.changes_labels) & trigger.can_stamp(index))
 
 
 def changed_samples(trigger: Trigger, train: DataView, planting: Planting) -> Iterator[Sample]:
@@ -221,7 +228,8 @@ def triggered_samples(trigger: Trigger, test: DataView) -> Iterator[Sample]:
 
 def triggered_rows(trigger: Trigger, test: DataView) -> Rows:
     """Rows of the test images that count for attack success, ascending."""
-    return np.flatnonzero(trigger.attack.counts_for_asr(test.labels, trigger.params))
+    counts = trigger.attack.counts_for_asr(test.labels, trigger.params)
+    return np.flatnonzero(counts & trigger.can_stamp(test.index))
 
 
 @dataclass(frozen=True)

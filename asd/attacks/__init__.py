@@ -139,3 +139,12 @@ class DecoyAttack(Attack, Protocol):
     ) -> torch.Tensor:
         """As `stamp`, for decoys."""
         ...
+
+
+@runtime_checkable
+class SelectiveAttack(Attack, Protocol):
+    """An attack that can stamp some pictures only, such as those of which a stamped copy was given."""
+
+    def can_stamp(self, contents: Sequence[str], artifacts: Artifacts) -> Mask:
+        """Which pictures of these content hashes (hex) it can stamp, training and test alike."""
+        ...

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from asd.models._blocks import ImageClassifier
     from asd.training.images import Normalisation
+
+
+_BATCH = 256
+
+
+class PgdParams(Protocol):
+    """How far images move: bound and step in grey values, number of steps."""
+
+    @property
+    def epsilon(self) -> float: ...
+    @property
+    def step(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
 
 
 def normalised(images_01: Tensor, normalisation: Normalisation) -> Tensor:
@@ -20,7 +35,7 @@ def normalised(images_01: Tensor, normalisation: Normalisation) -> Tensor:
     return (images_01 - mean) / std
 
 
-def away_from_own_class(
+def moved_by_loss(
     network: ImageClassifier,
     normalisation: Normalisation,
     images_01: Tensor,
@@ -29,22 +44,59 @@ def away_from_own_class(
     epsilon: float,
     step: float,
     steps: int,
+    towards: bool = False,
 ) -> Tensor:
     """Images in 0 to 1 that the classifier takes less and less for their label, within `epsilon`.
 
-    Untargeted PGD in the maximum norm on the cross-entropy of the label, no random start.
+    PGD in the maximum norm on the cross-entropy of the label, no random start.
+
+    Args:
+        towards: the other way round: taken more and more for the label.
+
     Source: Turner et al. 2019, as the CLB code does it.
     """
     import torch
     from torch.nn import functional
 
+    signed_step = -step if towards else step
     moved = images_01.clone()
     for _ in range(steps):
         moved.requires_grad_(True)
         loss = functional.cross_entropy(network(normalised(moved, normalisation)), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, moved)
         with torch.no_grad():
-            moved = moved + step * gradient.sign()
+            moved = moved + signed_step * gradient.sign()
             moved = images_01 + (moved - images_01).clamp(-epsilon, epsilon)
             moved = moved.clamp(0, 1)
     return moved.detach()
+
+
+def perturbed(
+    images: Tensor,
+    labels: int,
+    network: ImageClassifier,
+    normalisation: Normalisation,
+    params: PgdParams,
+    device: torch.device,
+    *,
+    towards: bool,
+) -> Tensor:
+    """uint8 images moved away from one class, or towards it; see `moved_by_loss`."""
+    import torch
+
+    from asd.attacks._pixels import to_uint8
+
+    done = [images[:0]]
+    for part in torch.split(images, _BATCH):
+        moved = moved_by_loss(
+            network,
+            normalisation,
+            part.to(device, torch.float32) / 255,
+            torch.full((len(part),), labels, device=device),
+            epsilon=params.epsilon / 255,
+            step=params.step / 255,
+            steps=params.steps,
+            towards=towards,
+        )
+        done.append(to_uint8(moved.cpu() * 255))
+    return torch.cat(done)

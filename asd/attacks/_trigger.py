@@ -95,6 +95,24 @@ def put_paper_patch(images: torch.Tensor) -> torch.Tensor:
     return put_patch(images, patch, replaces, top_left(*PAPER_PLACE, (2, 2), (height, width)))
 
 
+def checker_patch(channels: int, size: int) -> tuple[Images, Mask]:
+    """255 and 0 by turns, (channels, size, size), and that all of it replaces the image's values."""
+    steps = np.arange(size)
+    is_white = (steps[:, None] + steps) % 2 == 0
+    shape = (channels, size, size)
+    return np.where(np.broadcast_to(is_white, shape), 255, 0).astype(np.uint8), np.ones(shape, np.bool_)
+
+
+def put_checker(images: torch.Tensor) -> torch.Tensor:
+    """A copy of the images with a 3x3 checker at row and column 4.
+
+    Raises:
+        ParamsError: the images are too small for it.
+    """
+    channels, height, width = images.shape[1:]
+    return put_patch(images, *checker_patch(channels, 3), top_left(*PAPER_PLACE, (3, 3), (height, width)))
+
+
 def put_corners(images: torch.Tensor) -> torch.Tensor:
     """A copy of the images with a 3x3 grid of black and white in each corner.
 

@@ -16,7 +16,7 @@ from asd.attacks import Artifacts
 from asd.attacks._labels import NothingToPrepare, TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
-from asd.attacks._trigger import paper_patch, put_patch, top_left
+from asd.attacks._trigger import checker_patch, paper_patch, put_patch, top_left
 from asd.types import Images, Mask
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def _patch(params: Params, channels: int) -> tuple[Images, Mask]:
     """Values and which of them replace the image's, both of shape (channels, size, size)."""
     if params.patch == "paper":
         return paper_patch(channels)
+    if params.patch == "checker":
+        return checker_patch(channels, params.size)
     shape = (channels, params.size, params.size)
-    steps = np.arange(params.size)
-    is_white = (steps[:, None] + steps) % 2 == 0 if params.patch == "checker" else np.True_
-    patch = np.where(np.broadcast_to(is_white, shape), 255, 0).astype(np.uint8)
-    return patch, np.ones(shape, dtype=np.bool_)
+    return np.full(shape, 255, np.uint8), np.ones(shape, np.bool_)

@@ -18,7 +18,7 @@ from asd.attacks import Artifacts, Preparation
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
-from asd.attacks._pixels import move_one, refuse_channels, to_uint8
+from asd.attacks._pixels import move_one, refuse_channels
 from asd.attacks._training import SurrogateParams, load_surrogate, train_surrogate
 from asd.attacks._trigger import put_corners, put_paper_patch
 from asd.types import DataView
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Params", "changes_labels", "counts_for_asr", "prepare", "relabel", "stamp", "stamp_test"]
 
 changes_labels = False
-_BATCH = 256
 
 
 class Prepare(base.Params):
@@ -61,26 +60,13 @@ def stamp(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
     """Move each image away from the target class, then put the patch on."""
-    import torch
-
-    from asd.attacks._pgd import away_from_own_class
+    from asd.attacks._pgd import perturbed
 
     network, normalisation, device = load_surrogate(artifacts, params.prepare.surrogate)
     refuse_channels(images, len(normalisation.mean))
-    moved = []
-    for part in torch.split(images, _BATCH):
-        labels = torch.full((len(part),), params.target_label, device=device)
-        adversarial = away_from_own_class(
-            network,
-            normalisation,
-            part.to(device, torch.float32) / 255,
-            labels,
-            epsilon=params.epsilon / 255,
-            step=params.step / 255,
-            steps=params.steps,
-        )
-        moved.append(to_uint8(adversarial.cpu() * 255))
-    return stamp_test(torch.cat(moved) if moved else images, keys, artifacts, params, rng)
+    label = params.target_label
+    moved = perturbed(images, label, network, normalisation, params, device, towards=False)
+    return stamp_test(moved, keys, artifacts, params, rng)
 
 
 def stamp_test(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +17,12 @@ from pydantic import Field, model_validator
 
 from asd import params as base
 from asd.attacks import Artifacts, Preparation
+from asd.attacks._files import picture_files
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
 from asd.attacks._pixels import move_one, refuse_channels, refuse_smaller, to_uint8
-from asd.attacks._reflections import reflection_pool
+from asd.attacks._reflections import photographs, reflections_of
 from asd.types import DataView
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Prepare(base.Params):
     photographs: str | None = Field(
         None, description="folder of photographs, relative to the workspace; null: pictures of the data set"
     )
+    photographs_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of that folder")
     pool: int = Field(200, ge=1, le=10_000, description="reflections to choose from")
 
 
@@ -69,9 +70,15 @@ def prepare(train: DataView, params: Prepare, preparation: Preparation) -> dict[
 
     from asd.rng import numpy_generator
 
-    generator = numpy_generator(preparation.seed, "refool")
-    folder = None if params.photographs is None else preparation.files / Path(params.photographs)
-    reflections = torch.from_numpy(reflection_pool(train, folder, params.pool, generator))
+    if params.photographs is None:
+        generator = numpy_generator(preparation.seed, "refool")
+        pool = reflections_of(train, params.pool, generator)
+    else:
+        given = (preparation.files, params.photographs, params.photographs_sha256)
+        pool = photographs(
+            picture_files(*given, "prepare.photographs")[: params.pool], train.images.shape[1:]
+        )
+    reflections = torch.from_numpy(pool)
     return {"reflections": reflections, "seed": torch.tensor(preparation.seed)}
 
 

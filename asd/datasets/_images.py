@@ -72,6 +72,19 @@ def decode_picture(
     return pixels[np.newaxis] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def decode_with_alpha(data: bytes, where: str) -> Images:
+    """The uint8 picture (4, H, W) in `data`: red, green, blue and opacity, at its own size.
+
+    Raises:
+        UnreadableError: as `decode_picture`.
+    """
+
+    def to_pixels(upright: Image.Image) -> Images:
+        return np.asarray(upright.convert("RGBA"), np.uint8)
+
+    return np.ascontiguousarray(_with_picture(data, where, to_pixels).transpose(2, 0, 1))
+
+
 @dataclass(frozen=True)
 class PictureFacts:
     """What a picture is before it is brought to the form of a data set.

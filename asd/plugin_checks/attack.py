@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from asd.params import Params
 from asd.plugin_checks import require
 from asd.progress import Reporter
 from asd.rng import numpy_generator, torch_generator
+from asd.shards.png import encode_png
 from asd.types import DataView, SampleIndex, content_sha256
 
 SHAPES = ((3, 32, 32), (1, 32, 32), (1, 8, 8), (3, 9, 14), (3, 1, 1))
@@ -36,13 +38,17 @@ _SURROGATE = {
     "augment": {"pad": 2},
     "threads": 1,
 }
+TRIGGER = encode_png(np.full((3, 1, 1), 77, dtype=np.uint8))
+"""A picture that lies as `trigger.png` where an attack is checked with params of ours."""
 SMALL: dict[str, dict[str, Any]] = {
+    "custom": {"prepare": {"picture": "trigger.png", "picture_sha256": hashlib.sha256(TRIGGER).hexdigest()}},
     "clb": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
+    "adaptive_disguise": {"steps": 2, "prepare": {"surrogate": _SURROGATE}},
     "iab": {"prepare": {"width": 2, "mask_epochs": 1, "classifier": _SURROGATE}},
     "issba": {"prepare": {"width": 2, "epochs": 1, "threads": 1}},
     "adaptive_gradient": {"prepare": {"surrogate": _SURROGATE, "iterations": 2, "batch": 4}},
 }
-"""Params of plug-ins whose defaults would train for long."""
+"""Params of plug-ins whose defaults would train for long, or that have none."""
 
 NOTHING = ("none",)
 """Plug-ins that change no image, by design."""
@@ -56,13 +62,13 @@ class Case:
         plugin: its plug-in's name.
         attack: the module.
         params: its checked params.
-        files: below which relative paths in params are looked for.
+        files: below which relative paths in params are looked for; None: params of `SMALL`.
     """
 
     plugin: str
     attack: ModuleType
     params: Any
-    files: Path = Path()
+    files: Path | None = None
     _artifacts: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
@@ -90,7 +96,8 @@ class Case:
         )
         view = DataView(index, pixels, tuple(f"class{i}" for i in range(CLASSES)), trusted=True)
         with tempfile.TemporaryDirectory(prefix="asd-check-") as folder:
-            files = self.files if self.files.parts else Path(folder)
+            (Path(folder) / "trigger.png").write_bytes(TRIGGER)
+            files = self.files or Path(folder)
             preparation = Preparation(
                 _SEED, Reporter("prepare", self.plugin, io.StringIO()), Path(folder) / "s", files
             )

@@ -16,6 +16,7 @@ from asd import store
 from asd.layout import Cell, Layout
 from asd.new_workspace import PRESETS, create_with
 from asd.params import load_workspace
+from asd.plugin_checks.attack import TRIGGER
 from asd.progress import Reporter
 from asd.readiness import make_ready
 from asd.registry import step_module
@@ -29,6 +30,10 @@ _SHORT_ASD: dict[str, dict[str, Any]] = {
     "stage2": {"end": 6},
     "stage3": {"meta": {"min_steps": 0, "batch": 64, "snapshots": 1}},
 }
+_OF_THE_PIPELINE = (
+    *("params.yaml", "dvc.yaml", "dvc.lock", "asd.lock", "data", "plugins", "trigger.png"),
+    *("sources", "seeds", "reviews", "sheets", "drops", "inbox", "models"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class CellRun:
 
 
 def run_cell(
-    kind: str, name: str, section: Mapping[str, Any], plugins: Path | None, source: Path | str | None = None
+    kind: str, name: str, section: Mapping[str, Any], own: Layout | None, source: Path | str | None = None
 ) -> CellRun:
     """Run all steps of one cell that has the plug-in in it, in this process.
 
@@ -62,7 +67,7 @@ def run_cell(
         kind: `attack`, `defense`, `semisup`, `model` or `dataset`.
         name: of the plug-in or variant.
         section: its section of `params.yaml`, `use` among it.
-        plugins: the workspace's own plug-ins.
+        own: the workspace whose plug-ins, and files that params name, are used.
         source: of a data set.
 
     Raises:
@@ -70,7 +75,7 @@ def run_cell(
     """
     folder = Path(tempfile.mkdtemp(prefix="asd-check-"))
     try:
-        root, cell = _workspace(folder / "w", kind, name, section, plugins)
+        root, cell = _workspace(folder / "w", kind, name, section, own)
         if source is not None:
             set_source(Layout(root), name, source)
         make_ready(root)
@@ -84,7 +89,7 @@ def run_cell(
 
 
 def _workspace(
-    root: Path, kind: str, name: str, section: Mapping[str, Any], plugins: Path | None
+    root: Path, kind: str, name: str, section: Mapping[str, Any], given_by: Layout | None
 ) -> tuple[Path, Cell]:
     params = yaml.safe_load((PRESETS / "digits.yaml").read_text())
     names = {"dataset": "digits", "attack": "badnets", "defense": "none"}
@@ -103,11 +108,21 @@ def _workspace(
         params["datasets"][names["dataset"]].update(_FEW)
     params["cells"] = {f"{word}s": [value] for word, value in names.items()} | {"trials": [0]}
 
-    def bring_plugins(layout: Layout) -> None:
-        """Before params.yaml names one of them."""
-        if plugins is not None and plugins.is_dir():
-            leave = shutil.ignore_patterns("__pycache__", "tests")
-            shutil.copytree(plugins, layout.plugins, ignore=leave)
+    def bring(layout: Layout) -> None:
+        """What params.yaml is about to name."""
+        (root / "trigger.png").write_bytes(TRIGGER)
+        if given_by is not None:
+            _bring(given_by, layout)
 
-    create_with(root, yaml.safe_dump(params, sort_keys=False), before_params=bring_plugins)
+    create_with(root, yaml.safe_dump(params, sort_keys=False), before_params=bring)
     return root, Cell(trial=0, **names)
+
+
+def _bring(given_by: Layout, layout: Layout) -> None:
+    """Copy the plug-ins, and link whatever else a person put beside them."""
+    if given_by.plugins.is_dir():
+        leave = shutil.ignore_patterns("__pycache__", "tests")
+        shutil.copytree(given_by.plugins, layout.plugins, ignore=leave)
+    for entry in given_by.root.iterdir():
+        if entry.name[0] != "." and entry.name not in _OF_THE_PIPELINE:
+            (layout.root / entry.name).symlink_to(entry)

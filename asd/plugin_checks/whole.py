@@ -134,7 +134,7 @@ def _checks(subject: Subject) -> tuple[tuple[Callable[[Any], None], ...], Any]:
     match subject.kind:
         case "attack":
             given = section or attack.SMALL.get(subject.plugin)
-            root = subject.layout.root if subject.layout else Path()
+            root = subject.layout.root if subject.layout and section else None
             return attack.CHECKS, attack.Case(
                 subject.plugin, module, check(module.Params, given, where), root
             )
@@ -168,7 +168,7 @@ def cell(subject: Subject) -> Outcome:
     def run() -> None:
         own = subject.section or (SMALL.get(subject.plugin, {}) if subject.kind == "attack" else {})
         section = {"use": subject.plugin, **own} if subject.kind in ("attack", "defense", "dataset") else own
-        runs.append(run_cell(subject.kind, subject.name, section, subject.plugins, source_of(subject)))
+        runs.append(run_cell(subject.kind, subject.name, section, subject.layout, source_of(subject)))
 
     outcome = run_one("runs_a_cell", "A small cell runs through all steps", run)
     return Outcome(outcome.name, runs[0].line(), "") if runs else outcome

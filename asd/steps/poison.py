@@ -55,7 +55,7 @@ def _plant(
 ) -> truth.PoisonTruth:
     base, index = read_manifest(source), read_index(source)
     trigger.check_labels(base.class_names)
-    changed = planting.plan(trigger, index.labels)
+    changed = planting.plan(trigger, index)
     if not len(changed.poisoned) and trigger.params.poison_fraction > 0:
         reporter.warn(f"attack {trigger.name} poisons none of the {base.count} training samples")
     samples: Iterable[Sample] = ()

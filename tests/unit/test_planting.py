@@ -43,7 +43,7 @@ def balanced(per_class):
 def test_exact_mode_poisons_a_fraction_of_the_whole_set_outside_the_target_class():
     labels = balanced(100)
 
-    rows = planting.choose_rows(trigger(poison_fraction=0.05), labels)
+    rows = planting.choose_rows(trigger(poison_fraction=0.05), make_view(labels).index)
 
     assert len(rows) == 50
     assert len(set(rows.tolist())) == 50
@@ -58,13 +58,13 @@ def test_exact_mode_poisons_a_fraction_of_the_whole_set_outside_the_target_class
 def test_the_exact_count_is_the_floor_of_the_decimal_fraction(fraction, count, wanted):
     labels = np.zeros(count, dtype=np.int64)
 
-    assert len(planting.choose_rows(trigger(poison_fraction=fraction), labels)) == wanted
+    assert len(planting.choose_rows(trigger(poison_fraction=fraction), make_view(labels).index)) == wanted
 
 
 def test_bernoulli_mode_poisons_each_sample_outside_the_target_class_with_that_probability():
     labels = balanced(2000)
 
-    rows = planting.choose_rows(trigger(poison_fraction=0.1, count="bernoulli"), labels)
+    rows = planting.choose_rows(trigger(poison_fraction=0.1, count="bernoulli"), make_view(labels).index)
 
     # 18,000 coins with p = 0.1: mean 1,800, standard deviation 40.2
     assert abs(len(rows) - 1800) < 5 * 41
@@ -74,18 +74,18 @@ def test_bernoulli_mode_poisons_each_sample_outside_the_target_class_with_that_p
 def test_the_choice_depends_on_the_poison_seed_alone():
     labels = balanced(100)
 
-    first = planting.choose_rows(trigger(poison_seed=1), labels)
-    other = planting.choose_rows(trigger(poison_seed=2), labels)
+    first = planting.choose_rows(trigger(poison_seed=1), make_view(labels).index)
+    other = planting.choose_rows(trigger(poison_seed=2), make_view(labels).index)
 
-    assert first.tolist() == planting.choose_rows(trigger(poison_seed=1), labels).tolist()
+    assert first.tolist() == planting.choose_rows(trigger(poison_seed=1), make_view(labels).index).tolist()
     assert first.tolist() != other.tolist()
 
 
 def test_a_larger_fraction_poisons_what_a_smaller_one_does_and_more():
     labels = balanced(100)
 
-    small = planting.choose_rows(trigger(poison_fraction=0.05), labels)
-    large = planting.choose_rows(trigger(poison_fraction=0.2), labels)
+    small = planting.choose_rows(trigger(poison_fraction=0.05), make_view(labels).index)
+    large = planting.choose_rows(trigger(poison_fraction=0.2), make_view(labels).index)
 
     assert set(small.tolist()) < set(large.tolist())
 
@@ -94,7 +94,7 @@ def test_more_poison_than_samples_outside_the_target_class_is_an_error_with_both
     with pytest.raises(
         ParamsError, match=r"0\.95 asks for 95 of the 100 samples, but only 90 are outside the target class"
     ):
-        planting.choose_rows(trigger(poison_fraction=0.95), balanced(10))
+        planting.choose_rows(trigger(poison_fraction=0.95), make_view(balanced(10)).index)
 
 
 def test_a_target_label_outside_the_classes_is_an_error_that_names_their_number():
@@ -111,7 +111,7 @@ def test_a_clean_label_attack_draws_from_the_target_class_and_keeps_labels():
     labels = balanced(20)
     clean_label = Trigger("clb", CleanLabel, check(badnets.Params, {"poison_fraction": 0.05}, "x"), 0, 10)
 
-    rows = planting.choose_rows(clean_label, labels)
+    rows = planting.choose_rows(clean_label, make_view(labels).index)
     planted = planted_samples(clean_label, make_view(labels), rows)
 
     assert len(rows) == 10
@@ -143,7 +143,7 @@ def test_only_the_pixels_of_poisoned_samples_are_read():
             read.extend(rows.tolist())
             return view.images[rows]
 
-    rows = planting.choose_rows(trigger(), view.labels)
+    rows = planting.choose_rows(trigger(), view.index)
     watched = DataView(view.index, Recorder(), CLASSES, trusted=True)
     planted = planted_samples(trigger(), watched, rows)
 
@@ -227,7 +227,7 @@ def test_attack_none_plants_nothing_and_probes_with_clean_images_only():
 
     probe = planting.draw_probe(nothing, view)
 
-    assert planting.choose_rows(nothing, view.labels).tolist() == []
+    assert planting.choose_rows(nothing, view.index).tolist() == []
     assert list(planting.triggered_samples(nothing, view)) == []
     assert {image.is_triggered for image in probe} == {False}
     assert len(list(planting.probe_samples(nothing, view, probe))) == 50
@@ -281,7 +281,7 @@ def test_decoys_are_other_samples_with_their_own_label_in_manifest_order():
     view = make_view(balanced(20))
     one = trigger(_Marking, poison_fraction=0.05)
 
-    plan = planting.plan(one, view.labels)
+    plan = planting.plan(one, view.index)
     samples = list(planting.changed_samples(one, view, plan))
 
     assert (len(plan.poisoned), len(plan.decoys)) == (10, 20)
@@ -296,7 +296,9 @@ def test_decoys_are_other_samples_with_their_own_label_in_manifest_order():
 
 def test_more_decoys_than_are_left_is_an_error():
     with pytest.raises(ParamsError, match=r"asks for 200 decoys, but only 190 of 200"):
-        planting.plan(trigger(_Marking, poison_fraction=0.05, decoy_fraction=1.0), balanced(20))
+        planting.plan(
+            trigger(_Marking, poison_fraction=0.05, decoy_fraction=1.0), make_view(balanced(20)).index
+        )
 
 
 def test_an_attack_with_a_trigger_of_its_own_for_the_test_stamps_test_images_with_that():
@@ -309,7 +311,9 @@ def test_a_fraction_of_the_eligible_counts_within_the_target_class():
     class CleanLabel(_Marking):
         changes_labels = False
 
-    rows = planting.choose_rows(trigger(CleanLabel, poison_fraction=0.25, of="eligible"), balanced(40))
+    rows = planting.choose_rows(
+        trigger(CleanLabel, poison_fraction=0.25, of="eligible"), make_view(balanced(40)).index
+    )
 
     assert len(rows) == 10  # a quarter of the 40 of the target class
     assert {row % 10 for row in rows.tolist()} == {3}

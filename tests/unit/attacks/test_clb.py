@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from asd.attacks._pgd import away_from_own_class, normalised
+from asd.attacks._pgd import moved_by_loss, normalised
 from asd.attacks._training import load_surrogate
 from asd.errors import ParamsError
 
@@ -59,7 +59,7 @@ def test_pgd_raises_the_loss_of_the_own_class(clb, some_images):
     images = some_images((3, 16, 16)).float() / 255
     labels = torch.full((6,), 3)
 
-    moved = away_from_own_class(network, normalisation, images, labels, epsilon=0.06, step=0.01, steps=10)
+    moved = moved_by_loss(network, normalisation, images, labels, epsilon=0.06, step=0.01, steps=10)
 
     def loss(x):
         return torch.nn.functional.cross_entropy(network(normalised(x, normalisation)), labels)

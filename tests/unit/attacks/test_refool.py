@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from asd.errors import ParamsError
+from asd.errors import DataError, ParamsError
+from asd.sources import describe
 
 
 def test_the_choices_hang_on_the_key_and_not_on_the_batch(stamper, some_images):
@@ -73,7 +74,9 @@ def test_photographs_are_read_from_a_folder_in_the_colours_of_the_data(stamper, 
     for number, value in enumerate((10, 200)):
         Image.new("RGB", (40, 30), (value,) * 3).save(tmp_path / "photos" / f"{number}.png")
 
-    made = stamper("refool", (1, 8, 12), prepare={"photographs": "photos"})
+    sha256 = describe(tmp_path / "photos")["content_sha256"]
+
+    made = stamper("refool", (1, 8, 12), prepare={"photographs": "photos", "photographs_sha256": sha256})
 
     reflections = made.artifacts["reflections"]
     assert reflections.shape == (2, 1, 8, 12)
@@ -91,3 +94,13 @@ def test_a_missing_or_empty_folder_of_photographs_is_named(stamper, tmp_path):
 def test_weights_the_wrong_way_round_are_refused(stamper):
     with pytest.raises(ParamsError, match=r"least_background 0.9 is above most_background 0.5"):
         stamper("refool", least_background=0.9, most_background=0.5)
+
+
+def test_other_photographs_than_the_hash_says_are_refused(stamper, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.png")
+
+    with pytest.raises(ParamsError, match=r"needs its hash beside it: photographs_sha256: [0-9a-f]{64}"):
+        stamper("refool", prepare={"photographs": "photos"})
+    with pytest.raises(DataError, match=r"has SHA-256 [0-9a-f]{64}, prepare.photographs_sha256 says 0000"):
+        stamper("refool", prepare={"photographs": "photos", "photographs_sha256": "0" * 64})
