@@ -17,10 +17,10 @@ SIDE = 96
 """Longest side of a picture in the page, pixels."""
 
 
-def picture_uri(image: Images) -> str:
+def picture_uri(image: Images, side: int = SIDE) -> str:
     """A PNG data URI of one image, shape (C, H, W), shown as `fitted` does."""
     stream = io.BytesIO()
-    fitted(image, SIDE).save(stream, "PNG", optimize=True)
+    fitted(image, side).save(stream, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 

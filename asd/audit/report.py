@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from asd.audit import figures, suspects
 from asd.audit.limits import NO_PROOF, NOT_STOPPED
+from asd.audit.planted import PlantedPictures
 from asd.audit.record import STAGES, RunRecord
 from asd.layout import Cell
 from asd.safe_text import safe_text
@@ -63,6 +64,7 @@ class ReportInput:
         timings: timing of stages 1 to 3, None where there is none.
         seeds: about the trusted samples; None for a defense that takes none.
         excluded: pictures that `fetch` left out because a person confirmed them as poisoned.
+        examples: some of the pictures that we poisoned; None where nothing was planted.
     """
 
     cell: Cell
@@ -75,6 +77,7 @@ class ReportInput:
     timings: Sequence[Mapping[str, Any] | None]
     seeds: SeedNote | None
     excluded: Sequence[Excluded] = ()
+    examples: PlantedPictures | None = None
 
 
 def page_environment(templates: Path) -> Environment:
@@ -123,6 +126,7 @@ def report_facts(given: ReportInput) -> dict[str, Any]:
         "seconds": _total_seconds(given.timings),
         "most_suspicious": _named(record, suspects.most_suspicious(record)),
         "poisoned_in_pool": _named(record, suspects.poisoned_in_pool(record)),
+        "planted_pictures": None if given.examples is None else given.examples.as_json(),
         "note": NO_PROOF,
         "not_stopped": [asdict(one) for one in NOT_STOPPED],
     }
@@ -169,6 +173,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "seconds": _total_seconds(given.timings),
         "excluded": given.excluded[:EXCLUDED_SHOWN],
         "excluded_count": len(given.excluded),
+        "examples": given.examples,
         "no_proof": NO_PROOF,
         "not_stopped": NOT_STOPPED,
         "opinion_names": OPINION_NAMES,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asd.cli.output import JsonOption, new_app, print_json
+
+if TYPE_CHECKING:
+    from asd.bench.poison import PoisonBench
 
 HELP = "Measure speed and memory on this machine; figures of two machines cannot be compared."
 
@@ -16,8 +19,8 @@ HELP = "Measure speed and memory on this machine; figures of two machines cannot
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = new_app(HELP)
-    group.callback()(lambda: None)  # else a group of one command would swallow its name
     group.command("audit", epilog="Example: asd bench audit --samples 1000000 --epochs 120")(audit)
+    group.command("poison", epilog="Example: asd bench poison --attack badnets --attack sig --json")(poison)
     app.add_typer(group, name="bench")
 
 
@@ -61,3 +64,64 @@ def audit(
         f"a page from memory is {found.speed_up:.1f} times as fast as from the files "
         f"({found.page_of_memory_ms:.0f} against {found.page_of_parquet_ms:.0f} ms)"
     )
+
+
+def poison(
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this attack; may be repeated.", show_default=False),
+    ] = None,
+    images: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--images",
+            min=1000,
+            metavar="N",
+            help="Size of a training set; may be repeated.",
+            show_default="10000 and 100000",
+        ),
+    ] = None,
+    poisoned: Annotated[int, typer.Option(min=1, metavar="N", help="Samples poisoned in each.")] = 500,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Where the training sets lie while it works.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures of 32x32 that each attack stamps a second on one core, and the cost of planting.
+
+    Planting takes as many samples in a small and in a large training set; both are drawn at random
+    and deleted at the end. The attacks with networks take some minutes: they are slow.
+    """
+    from asd.bench.poison import measure
+    from asd.errors import ParamsError
+
+    if folder is not None and not folder.is_dir():
+        raise ParamsError(f"--dir {folder}: there is no such folder")
+    sizes = images or [10_000, 100_000]
+    found = measure(attack or [], sizes, poisoned, lambda text: typer.echo(text, err=True), folder)
+    if as_json:
+        print_json(asdict(found))
+        return
+    _show_poison(found)
+
+
+def _show_poison(found: PoisonBench) -> None:
+    typer.echo(f"one thread, 32x32 in colour; numpy copies {found.copy_images_per_second:,.0f} a second")
+    typer.echo(f"{'images/s':>11} {'copies':>9}  attack")
+    for one in found.speeds:
+        mark = {None: "  (with a network)", True: "", False: "  under the 20,000 that are wanted"}[
+            one.is_fast
+        ]
+        typer.echo(f"{one.images_per_second:11,.0f} {one.copies:9,.1f}  {one.attack}{mark}")
+    head = ("images", "poisoned", "plant s", "index s", "check s", "overlay KB", "truth KB")
+    typer.echo(" ".join(f"{word:>10}" for word in head))
+    for size in found.planted:
+        row = (
+            *(f"{number:,}" for number in (size.images, size.poisoned)),
+            *(f"{s:.2f}" for s in (size.plant_seconds, size.index_seconds, size.check_seconds)),
+            *(f"{count / 1000:,.1f}" for count in (size.overlay_bytes, size.truth_bytes)),
+        )
+        typer.echo(" ".join(f"{word:>10}" for word in row))

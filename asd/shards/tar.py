@@ -76,6 +76,42 @@ def members(archive: Buffer, where: str) -> Iterator[tuple[bytes, int, int]]:
         at += _BLOCK + size + -size % _BLOCK
 
 
+def find(archive: Buffer, name: str) -> tuple[int, int] | None:
+    """Start and size of a member, found by halving an archive whose members are sorted by name.
+
+    Looks at a few headers only. Data can be made to look like a header: whoever reads a member this
+    way must check what it holds, and look through all `members` if this finds nothing or the wrong thing.
+    """
+    wanted, low, high = name.encode(), 0, len(archive) // _BLOCK
+    while low < high:
+        middle = (low + high) // 2
+        for block in range(middle, high):
+            header = _header_at(archive, block * _BLOCK)
+            if header is not None:
+                break
+        else:
+            high = middle
+            continue
+        found, size = header[0].encode(), header[1]
+        if found == wanted:
+            return (block + 1) * _BLOCK, size
+        if found < wanted:
+            low = block + 1 + -(-size // _BLOCK)
+        else:
+            high = middle
+    return None
+
+
+def _header_at(archive: Buffer, at: int) -> tuple[str, int] | None:
+    """Name and size if a whole header of a regular file stands here."""
+    if archive[at + 257 : at + 265] != _MAGIC:
+        return None
+    try:
+        return _read_header(archive[at : at + _BLOCK], "")
+    except DataError:
+        return None
+
+
 def _read_header(header: bytes, where: str) -> tuple[str, int]:
     kind = header[156:157]
     if kind not in _REGULAR:

@@ -10,6 +10,7 @@ import numpy as np
 
 from asd import store
 from asd.audit.opinions import all_opinions
+from asd.audit.planted import planted_pictures
 from asd.audit.purity import pool_figures
 from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_masks
 from asd.audit.report import ReportInput, SeedNote, render_report, report_facts
@@ -124,6 +125,7 @@ def _report_input(
         timings=[_timing(layout, cell, stage) for stage in STAGES],
         seeds=seeds,
         excluded=excluded(layout, cell.dataset),
+        examples=planted_pictures(layout.fetched(cell.dataset, "train"), view, record.truth),
     )
 
 

@@ -9,7 +9,8 @@ from asd import planting, store, truth
 from asd.params import Workspace
 from asd.planting import Trigger
 from asd.progress import Reporter
-from asd.shards.manifest import Manifest, read_index, read_manifest
+from asd.shards.manifest import Manifest, read_manifest
+from asd.shards.one import open_sparsely
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.shards.write import write_shards
@@ -33,7 +34,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         unchanged(*fetched.values(), prepared),
     ):
         trigger = _trigger(workspace, attack, prepared, len(read_manifest(fetched["train"]).class_names))
-        planted = _plant(trigger, fetched["train"], train_folder, layout.pixel_cache, reporter)
+        planted = plant(trigger, fetched["train"], train_folder, reporter)
         hidden = _trigger_test(
             trigger, fetched["test"], test_folder, probe_folder, layout.pixel_cache, reporter
         )
@@ -50,18 +51,26 @@ def _trigger(workspace: Workspace, attack: str, prepared: Path, class_count: int
     return Trigger(attack, variant.module, variant.params, seed, class_count, artifacts)
 
 
-def _plant(
-    trigger: Trigger, source: Path, folder: Path, pixel_cache: Path, reporter: Reporter
-) -> truth.PoisonTruth:
-    base, index = read_manifest(source), read_index(source)
+def plant(trigger: Trigger, source: Path, folder: Path, reporter: Reporter) -> truth.PoisonTruth:
+    """Write the overlay: the changed samples alone, and only their pictures are read.
+
+    Args:
+        source: the training set as fetched.
+        folder: an empty one for the overlay.
+
+    Raises:
+        ParamsError: the params do not fit these data.
+        DataError: a picture that is read is not the one of the index.
+    """
+    base, train = read_manifest(source), open_sparsely(source)
+    index = train.index
     trigger.check_labels(base.class_names)
     changed = planting.plan(trigger, index)
     if not len(changed.poisoned) and trigger.params.poison_fraction > 0:
         reporter.warn(f"attack {trigger.name} poisons none of the {base.count} training samples")
     samples: Iterable[Sample] = ()
     if len(changed):
-        view = open_view(source, pixel_cache=pixel_cache)
-        samples = planting.changed_samples(trigger, view, changed)
+        samples = planting.changed_samples(trigger, train, changed)
     _write(folder, base, _counted(samples, len(changed), "changed", reporter), split="train", base=base)
     return planting.truth_of(index, changed)
 

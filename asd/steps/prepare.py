@@ -28,8 +28,9 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             "attack": variant.plugin,
             "params": variant.params.prepare.model_dump(mode="json"),
             "tensors": {name: list(tensor.shape) for name, tensor in artifacts.items()},
-            "made_from": made_from,
         }
+        if made_from is not None:
+            about["made_from"] = made_from
         store.write_json(folder / "prepared.json", about)
 
 

@@ -44,6 +44,7 @@ COMMANDS = {
     ("audit", "serve"): (),
     ("audit", "token"): (),
     ("bench", "audit"): ("--json", "--samples", "--epochs"),
+    ("bench", "poison"): ("--json", "--attack", "--images", "--poisoned"),
     ("model", "export"): ("--format", "--json"),
     ("model", "list"): ("--json",),
     ("model", "promote"): (),
@@ -51,7 +52,7 @@ COMMANDS = {
     ("predict",): ("--json",),
 }
 
-NO_WORKSPACE = (("init",), ("bench", "audit"))
+NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "poison"))
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

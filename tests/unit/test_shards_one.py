@@ -5,8 +5,9 @@ import pytest
 
 from asd import store
 from asd.errors import DataError
+from asd.shards import tar
 from asd.shards.manifest import read_manifest
-from asd.shards.one import SinglePictures
+from asd.shards.one import SinglePictures, open_sparsely
 from asd.shards.read import open_view
 from asd.shards.write import write_shards
 from asd.types import Sample
@@ -108,3 +109,31 @@ def test_a_changed_pixel_is_noticed(folders, pictures):
     shard.write_bytes(other)
     with pytest.raises(DataError, match=r"holds no k9\.png"):
         pictures.read(0, "k9", sample("k9", 0).content_sha256)
+
+
+def test_a_sparse_view_gives_the_pictures_of_the_whole_one(folders, tmp_path, monkeypatch):
+    base, _, _ = folders
+    whole = open_view(base, pixel_cache=tmp_path / "cache")
+    monkeypatch.setattr(tar, "members", None)  # nothing looks through a whole shard
+    sparse = open_sparsely(base)
+    rows = np.array([8, 0, 3])
+    assert sparse.index.fingerprint() == whole.index.fingerprint()
+    assert sparse.images.shape == whole.images.shape
+    assert np.array_equal(sparse.images[rows], whole.images[rows])
+
+
+def test_a_sparse_view_finds_what_halving_does_not(folders, monkeypatch):
+    monkeypatch.setattr(tar, "find", lambda archive, name: (0, 9))
+    assert open_sparsely(folders[0]).images[np.array([4])].tolist() == sample("k5", 4).image[None].tolist()
+
+
+def test_a_sparse_view_refuses_a_changed_picture(folders):
+    base, _, _ = folders
+    shard = base / read_manifest(base).shards[0].name
+    other = b"".join(
+        tar.member(name, data if name != "k9.png" else data[:-20] + bytes(20))
+        for name, data in tar.scan(shard.read_bytes(), "x")
+    )
+    shard.write_bytes(other + tar.TRAILER)
+    with pytest.raises(DataError, match="k9"):
+        open_sparsely(base).images[np.array([0])]

@@ -81,3 +81,19 @@ def test_pax_and_gnu_headers_are_refused() -> None:
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         with pytest.raises(DataError, match="regular files only"):
             list(tar.scan(info.tobuf(form) + tar.TRAILER, "x"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 5000])
+def test_halving_finds_every_member_of_a_sorted_archive_and_no_other(size: int) -> None:
+    names = [f"k{number:03d}.{ending}" for number in range(0, 80, 2) for ending in ("cls", "png")]
+    archive = b"".join(tar.member(name, bytes([7]) * size) for name in names) + tar.TRAILER
+    known = {name.decode(): (start, length) for name, start, length in tar.members(archive, "x")}
+    assert {name: tar.find(archive, name) for name in names} == known
+    assert [tar.find(archive, name) for name in ("a", "k001.png", "zz")] == [None] * 3
+
+
+def test_halving_never_finds_a_name_that_is_not_there_but_data_may_look_like_a_member() -> None:
+    fake = tar.member("b.png", b"false")
+    archive = b"".join([tar.member("a.png", fake * 3), tar.member("c.png", b"c")]) + tar.TRAILER
+    found = tar.find(archive, "b.png")
+    assert found is None or archive[found[0] : sum(found)] == b"false"

@@ -40,6 +40,12 @@ def difference_path(cell: Cell, one: Spot, other: Spot) -> str:
     return with_query(path, query)
 
 
+def planted_path(cell: Cell, row: int, key: str, content: str, before: str) -> str:
+    """Address of the difference of a poisoned picture and what it was."""
+    path = path_of(cell, "picture", str(row), content, "planted.png")
+    return with_query(path, {"key": key, "before": before})
+
+
 def router(site: Site) -> APIRouter:
     """Routes of the pictures of runs and of training data."""
     routes = APIRouter()
@@ -54,6 +60,18 @@ def router(site: Site) -> APIRouter:
         def draw() -> bytes:
             apart = difference(site.pictures.of_run(cell, one), site.pictures.of_run(cell, other))
             return encode_png(apart.image)
+
+        return _answer(draw)
+
+    @routes.get(run + "/planted.png")
+    def planted(request: Request, row: str, content: str) -> Response:
+        cell, query = site.cell(request), request.query_params
+        now = _spot(row, query.get("key"), content)
+        before = _spot(row, query.get("key"), query.get("before", ""))
+
+        def draw() -> bytes:
+            was = site.pictures.of_training_data(cell.dataset, before)
+            return drawn(difference(was, site.pictures.of_run(cell, now)).image, "thumb")
 
         return _answer(draw)
 

@@ -14,6 +14,7 @@ from asd.audit.runs import Run, current_run
 from asd.audit.verdict import VERDICTS
 from asd.audit.web import run_charts, run_facts
 from asd.audit.web.data import read_facts
+from asd.audit.web.picture_routes import picture_path, planted_path, seed_picture_path
 from asd.audit.web.render import View
 from asd.audit.web.reviewing import latest_reviews
 from asd.audit.web.site import NotFoundError, Site
@@ -122,8 +123,23 @@ def _facts(site: Site, view: View, run: Run, where: Standing) -> dict[str, Any]:
         "seconds": sum(seconds) if seconds else None,
         "reproduce": run_facts.reproduce(site, workspace, cell, run),
         "warnings": (pools.get("warnings") or [])[:_WARNINGS],
+        "examples": _examples(run) if view.truth else None,
         "not_stopped": NOT_STOPPED,
     }
+
+
+def _examples(run: Run) -> dict[str, Any] | None:
+    """Poisoned pictures beside what they were, as the report has them; None if it has none."""
+    found = read_facts(run.report_facts).get("planted_pictures")
+    if not found:
+        return None
+    rows: dict[str, list[tuple[str, str]]] = {"clean": [], "poisoned": [], "difference": []}
+    for one in found["samples"]:
+        at, key, now, before = one["row"], one["key"], one["content"], one["content_before"]
+        rows["clean"].append((seed_picture_path(run.cell.dataset, at, key, before), one["class_before"]))
+        rows["poisoned"].append((picture_path(run.cell, at, key, now), f"given as {one['class_given']}"))
+        rows["difference"].append((planted_path(run.cell, at, key, now, before), ""))
+    return found | {"rows": rows}
 
 
 def _workspace(site: Site) -> Workspace | None:
