@@ -165,10 +165,10 @@ def _artifacts(
         return store.read_tensors(workspace.layout.prepared(dataset, variant.name) / ARTIFACTS)
     if not train:
         raise ParamsError(
-            f"attack {variant.name} trains first, and nothing current lies in data/prepared: run a cell that "
-            "has it, or give --train, which trains in a temporary folder for this picture alone"
+            f"attack {variant.name} draws or trains something first, and nothing current lies in "
+            "data/prepared: run a cell that has it, or give --train, which does it in a temporary folder"
         )
-    reporter.say(f"attack {variant.name} trains first, in a temporary folder")
+    reporter.say(f"attack {variant.name} draws or trains something first, in a temporary folder")
     folder = Path(tempfile.mkdtemp(prefix="asd-preview-"))
     try:
         seed = workspace.params.poison_seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -196,8 +197,8 @@ def _planted(root: Path, size: int, poisoned: int, say: Say) -> Planted:
     check_seconds = _seconds(lambda: verify_folder(source))
     index_seconds = float(np.median([_seconds(lambda: read_index(source)) for _ in range(3)]))
     attack = Registry("attacks").get("badnets")
-    # a fraction that names just so many: planting takes the decimal number as it is written
-    params = attack.Params(poison_fraction=poisoned / size)
+    # just above, since planting takes the decimal number as it is written and rounds down
+    params = attack.Params(poison_fraction=math.nextafter(poisoned / size, 1))
     trigger = Trigger("badnets", attack, params, 0, _CLASSES)
     times = []
     for number in range(3):

@@ -33,7 +33,7 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Pictures in a row.")] = 8,
     train: Annotated[
         bool,
-        typer.Option("--train", help="Let an attack that trains first do so, in a temporary folder."),
+        typer.Option("--train", help="Let an attack draw or train what it needs, in a temporary folder."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over FILE.")] = False,
     workspace: WorkspaceOption = None,
@@ -41,8 +41,8 @@ def preview(
 ) -> None:
     """Draw rows of clean pictures, what the attack makes of them, and the difference, magnified.
 
-    PSNR and SSIM are means over at least 64 pictures. An attack that trains first needs
-    a current data/prepared, or --train. Nothing in the workspace changes.
+    PSNR and SSIM are means over at least 64 pictures. An attack that draws or trains
+    something first needs a current data/prepared, or --train. Nothing in the workspace changes.
     """
     if out.suffix.lower() != ".png":
         raise ParamsError(f"--out {out}: wanted is a name that ends in .png")

@@ -18,6 +18,7 @@ import yaml
 from asd import store
 from asd.audit.features import Neighbours
 from asd.audit.opinions import Opinions
+from asd.audit.planted import planted_pictures
 from asd.audit.purity import pool_figures
 from asd.audit.record import RunRecord, join_stages, truth_masks
 from asd.audit.runs import current_run
@@ -178,6 +179,8 @@ def _run(layout: Layout, cell: Cell) -> None:
         store.write_json(layout.timing(cell, number), timing | {"resumes": 0})
     store.write_parquet(layout.audit_samples(cell), sample_table(record, judged, *_opinions()))
     store.write_json(layout.audit_pools(cell), pool_figures(record, judged))
+    examples = planted_pictures(train, view, truth)
+    store.write_json(layout.audit_report_facts(cell), {"planted_pictures": examples.as_json()})
     _figures(layout, cell)
     _neighbours(layout, cell)
 

@@ -134,6 +134,21 @@ def test_the_truth_of_a_sample_stands_in_a_band_of_its_own(visit):
 # -- gallery -----------------------------------------------------------------------------------
 
 
+def test_a_run_shows_what_was_planted_beside_what_it_was(visit):
+    window = visit(RUN)
+    band = window.page.locator(".truth-band", has_text="What the attack does to a picture")
+    assert band.locator("th[scope=row]").all_inner_texts() == ["clean", "poisoned", "difference"]
+    assert band.locator("img").count() == 18
+    band.scroll_into_view_if_needed()
+    for image in band.locator("img").all():
+        image.scroll_into_view_if_needed()
+    window.page.wait_for_function(
+        "[...document.querySelectorAll('.examples img')].every(i => i.complete && i.naturalWidth == 96)"
+    )
+    assert "given as cat" in band.inner_text()
+    assert "PSNR" in band.inner_text()
+
+
 def keys_shown(window):
     return window.page.locator(".shot .name.mono").all_inner_texts()
 

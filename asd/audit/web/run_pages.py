@@ -130,7 +130,7 @@ def _facts(site: Site, view: View, run: Run, where: Standing) -> dict[str, Any]:
 
 def _examples(run: Run) -> dict[str, Any] | None:
     """Poisoned pictures beside what they were, as the report has them; None if it has none."""
-    found = read_facts(run.report_facts).get("planted_pictures")
+    found: dict[str, Any] | None = read_facts(run.report_facts).get("planted_pictures")
     if not found:
         return None
     rows: dict[str, list[tuple[str, str]]] = {"clean": [], "poisoned": [], "difference": []}

@@ -12,11 +12,13 @@ from PIL import Image
 from asd.audit import suspects
 from asd.audit.histograms import BINS, histogram
 from asd.audit.pictures import SIDE, picture_uri
+from asd.audit.planted import PlantedPicture, PlantedPictures
 from asd.audit.purity import pool_figures
 from asd.audit.report import EXCLUDED_SHOWN, ReportInput, SeedNote, render_report, report_facts, safe_text
 from asd.audit.verdict import judge
 from asd.layout import Cell
 from asd.metrics import WHY_UNTRUSTED
+from asd.picture_change import difference, strength
 from asd.pools.history import EpochRow, History
 from asd.truth import PoisonTruth
 from asd.types import Excluded, SampleIndex
@@ -111,6 +113,40 @@ def test_the_page_is_complete_in_itself(standard):
         assert not name.startswith("on")
         if name in ("src", "href", "xlink:href"):
             assert value.startswith("data:image/png;base64,")
+
+
+def examples():
+    """One poisoned picture of a class with a hostile name; its upper left pixel is 51 brighter."""
+    clean = np.full((1, 3, 8, 8), 100, np.uint8)
+    changed = clean.copy()
+    changed[0, :, 0, 0] = 151
+    one = PlantedPicture("k4", 4, "a" * 64, "b" * 64, HOSTILE, "cat")
+    return PlantedPictures((one,), clean, changed, difference(clean, changed), strength(clean, changed))
+
+
+def test_what_the_attack_does_stands_in_the_band_of_the_truth(make_record):
+    html = page(make_record(), examples=examples())
+    start = html.index("What the attack does to a picture")
+    section = html[start : html.index("</section>", start)]
+    assert section.index("truth-frame") < section.index("truth: known only because") < section.index("<img")
+    assert section.count('<img src="data:image/png;base64,') == 3
+    assert HOSTILE not in section
+    text = words(section)
+    assert "given as cat" in text
+    assert "difference × 5.0" in text
+    assert "PSNR 32.0 dB, SSIM" in text  # 10 log10(25 * 64) = 32.04
+    assert "largest difference of those shown is 51 of 255" in text
+
+
+def test_the_facts_name_the_pictures_and_hold_no_pixels(make_record):
+    found = page(make_record(), examples=examples(), facts=True)["planted_pictures"]
+    assert found["samples"][0]["key"] == "k4"
+    assert (found["magnified"], found["largest_difference"], found["pictures"]) == (5.0, 51, 1)
+    assert page(make_record(), facts=True)["planted_pictures"] is None
+
+
+def test_without_planted_pictures_there_is_no_such_section(standard):
+    assert "What the attack does to a picture" not in standard
 
 
 def test_the_page_forbids_scripts_and_loads(standard):
