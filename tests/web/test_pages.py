@@ -135,7 +135,8 @@ def test_the_truth_of_a_sample_stands_in_a_band_of_its_own(visit):
 
 
 def test_a_run_shows_what_was_planted_beside_what_it_was(visit):
-    window = visit(RUN)
+    window = visit()
+    window.go(RUN)
     band = window.page.locator(".truth-band", has_text="What the attack does to a picture")
     assert band.locator("th[scope=row]").all_inner_texts() == ["clean", "poisoned", "difference"]
     assert band.locator("img").count() == 18
