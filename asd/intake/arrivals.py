@@ -1,0 +1,215 @@
+"""What lies in the inbox: one arrival for each `SOURCE/NAME`, and when it is whole.
+
+The inbox is a folder, or a prefix of an object store (`s3://bucket/prefix`, by fsspec). Names in
+it are texts of strangers: nothing is opened here, no link is followed, and nothing is hashed but
+names, sizes and times. A drop is whole when a marker says so (`NAME/.complete`, or `NAME.complete`
+beside a file) or when nothing of it has changed for a while.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asd.errors import AsdError, DataError, ParamsError
+
+MARKER = ".complete"
+_DEEPEST = 64  # folders in one another; the gate refuses what lies deeper
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One drop as it lies in the inbox.
+
+    Attributes:
+        source: whom it is from: the folder of the inbox.
+        name: its name there (text of a stranger).
+        place: path, or address such as `s3://bucket/inbox/acme/monday`.
+        fingerprint: hash (hex) over names, sizes and times; changes while it is being written.
+        is_marked: whether its marker is there.
+        files: files in it, without the marker.
+    """
+
+    source: str
+    name: str
+    place: str
+    fingerprint: str
+    is_marked: bool
+    files: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look into the inbox found; `problems` are lines for a person."""
+
+    arrivals: tuple[Arrival, ...]
+    problems: tuple[str, ...]
+
+
+def is_remote(inbox: str) -> bool:
+    """Whether the inbox is an address and no folder."""
+    return "://" in inbox
+
+
+def look(inbox: str, root: Path, skip: Callable[[str], bool] = lambda place: False) -> Look:
+    """Every drop of the inbox, by source and name.
+
+    Args:
+        inbox: a folder (relative ones hang below `root`) or an address.
+        skip: of a place; those are left out unread.
+
+    Raises:
+        ParamsError: the inbox is no folder, or its kind of store is not known.
+        DataError: the store does not answer.
+    """
+    if is_remote(inbox):
+        return _look_remote(inbox, skip)
+    folder = root / inbox
+    problems: list[str] = []
+    arrivals = []
+    for source in _folders(folder, problems):
+        for entry in sorted(os.scandir(source.path), key=lambda one: one.name):
+            if _is_aside(entry.name) or skip(entry.path):
+                continue
+            kind = entry.stat(follow_symlinks=False).st_mode
+            if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
+                problems.append(f"{entry.path!r} is neither a file nor a folder; it is left alone")
+                continue
+            found = _arrival(source.name, entry)
+            if found is not None:
+                arrivals.append(found)
+    return Look(tuple(arrivals), tuple(problems))
+
+
+def _folders(inbox: Path, problems: list[str]) -> Iterator[os.DirEntry[str]]:
+    """The folders of the sources."""
+    if not inbox.is_dir():
+        raise ParamsError(f"service.inbox: {inbox} is no folder")
+    for entry in sorted(os.scandir(inbox), key=lambda one: one.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield entry
+        else:
+            problems.append(f"{entry.path!r} is in no folder of a source (inbox/SOURCE/NAME); it is left alone")
+
+
+def _is_aside(name: str) -> bool:
+    """Hidden files, and the markers that stand beside a drop."""
+    return name.startswith(".") or name.endswith(MARKER)
+
+
+def _arrival(source: str, entry: os.DirEntry[str]) -> Arrival | None:
+    """None where it went away in the meantime, or is an empty folder without a marker."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            lines = list(_tree(entry.path))
+            marked = os.path.lexists(os.path.join(entry.path, MARKER))
+            if not lines and not marked:
+                return None
+        else:
+            lines = [_line("", entry.stat(follow_symlinks=False))]
+            marked = os.path.lexists(entry.path + MARKER)
+    except FileNotFoundError:
+        return None
+    return Arrival(source, entry.name, entry.path, _hash(lines), marked, len(lines))
+
+
+def _tree(top: str) -> Iterator[str]:
+    """A line for everything below a folder but folders and the marker; follows no link."""
+    waiting = [(top, "", 0)]
+    while waiting:
+        folder, prefix, depth = waiting.pop()
+        for entry in os.scandir(folder):
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if depth < _DEEPEST:
+                    waiting.append((entry.path, f"{name}/", depth + 1))
+            elif name != MARKER:
+                yield _line(name, entry.stat(follow_symlinks=False))
+
+
+def _line(name: str, facts: os.stat_result) -> str:
+    return f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_mode}"
+
+
+def _hash(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(line.encode(errors="surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+# -- object stores ----------------------------------------------------------------------------
+
+
+def open_store(address: str) -> tuple[Any, str]:
+    """The file system of fsspec behind an address, and the path in it.
+
+    Raises:
+        ParamsError: the kind is not known, or its package is missing.
+    """
+    import fsspec
+
+    kind = address.partition("://")[0]
+    if kind != "s3":
+        raise ParamsError(f"service.inbox: {address!r} is of kind {kind}; wanted a folder or s3://bucket/prefix")
+    try:
+        system = fsspec.filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
+    except ImportError as error:
+        raise ParamsError(
+            "service.inbox is an S3 address, for which a package is missing: `pip install 'asd[s3]'`"
+        ) from error
+    return system, str(system._strip_protocol(address))
+
+
+def store_error(address: str, error: Exception) -> AsdError:
+    """What an object store raised, in one line; stores raise errors of many kinds."""
+    return DataError(f"{address}: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def objects(address: str) -> dict[str, dict[str, Any]]:
+    """Relative name -> facts (`size`, `ETag` or `LastModified`) of every object below an address.
+
+    Raises:
+        DataError: the store does not answer.
+    """
+    system, prefix = open_store(address)
+    prefix = prefix.rstrip("/")
+    try:
+        found = system.find(prefix, detail=True)
+    except Exception as error:
+        raise store_error(address, error) from error
+    return {name.removeprefix(prefix).lstrip("/"): facts for name, facts in found.items()}
+
+
+def _look_remote(inbox: str, skip: Callable[[str], bool]) -> Look:
+    base = inbox.rstrip("/")
+    drops: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    problems = []
+    for path, facts in objects(base).items():
+        source, _, rest = path.partition("/")
+        name, _, inner = rest.partition("/")
+        if not rest:
+            problems.append(f"{path!r} is in no folder of a source (SOURCE/NAME); it is left alone")
+        elif name and not source.startswith(".") and not name.startswith("."):
+            drops.setdefault((source, name), {})[inner] = facts
+    arrivals = []
+    for (source, name), inside in sorted(drops.items()):
+        place = f"{base}/{source}/{name}"
+        if name.endswith(MARKER) or skip(place):
+            continue
+        marked = MARKER in inside or (source, name + MARKER) in drops
+        lines = [_object_line(key, facts) for key, facts in inside.items() if key != MARKER]
+        if lines:
+            arrivals.append(Arrival(source, name, place, _hash(lines), marked, len(lines)))
+    return Look(tuple(arrivals), tuple(problems))
+
+
+def _object_line(name: str, facts: dict[str, Any]) -> str:
+    return f"{name}\0{facts['size']}\0{facts.get('ETag') or facts.get('LastModified')}"
