@@ -196,3 +196,22 @@ def iter_pictures(folder: Path, manifest: DropManifest, keys: list[str]) -> Iter
         start += shard.count
     if start != len(keys):
         raise DataError(f"{folder}: its index has {len(keys)} pictures, its shards have {start}")
+
+
+def verify_drop(folder: Path, wanted_sha256: str) -> None:
+    """Check that a folder of a drop is what its manifest says, and holds nothing else.
+
+    Raises:
+        DataError: names the file, what was wanted and what was found.
+    """
+    manifest = read_drop_manifest(folder, wanted_sha256)
+    wanted = {MANIFEST, INDEX, QUARANTINE, *(shard.name for shard in manifest.shards)}
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in wanted)
+    if strangers:
+        raise DataError(f"{folder} holds {strangers[0]!r}, which its manifest does not name")
+    refused = read_quarantine(folder, manifest).num_rows
+    if refused != manifest.quarantined:
+        raise DataError(f"{folder / QUARANTINE} names {refused} files, the manifest {manifest.quarantined}")
+    keys = read_drop_index(folder, manifest, ["key"])["key"].to_pylist()
+    if sum(1 for _ in iter_pictures(folder, manifest, keys)) != manifest.count:
+        raise DataError(f"{folder}: its shards do not hold {manifest.count} pictures")
