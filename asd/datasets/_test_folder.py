@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from asd.datasets._base import DatasetParams, LoadedSplit, check_not_empty, class_balanced_part
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.datasets._parquet import Table, class_indexes, split_files
 from asd.errors import DataError, nearest
 from asd.progress import Reporter
