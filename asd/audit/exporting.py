@@ -87,7 +87,7 @@ def _parquet(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
             writer.close()
 
 
-def _csv(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+def write_csv(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
     writer: pa.csv.CSVWriter | None = None
     try:
