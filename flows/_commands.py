@@ -69,7 +69,9 @@ def run(root: Path, words: Sequence[str], on_line: Callable[[Line], None] = lamb
     code = process.returncode
     error = "\n".join(errors)
     if code and not error:
-        error = "".join(tail).strip() if code < _SIGNALS and code > 0 else f"killed by signal {abs(code) % 128}"
+        error = (
+            "".join(tail).strip() if code < _SIGNALS and code > 0 else f"killed by signal {abs(code) % 128}"
+        )
     return Said(code, "".join(text), error)
 
 
@@ -83,4 +85,3 @@ def checked(root: Path, words: Sequence[str], on_line: Callable[[Line], None] = 
     if said.code:
         raise CommandError(f"asd {' '.join(words[:2])}", said)
     return said
-

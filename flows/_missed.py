@@ -55,7 +55,10 @@ def due(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
     return [
         run
         for run in found
-        if run.auto_scheduled and run.run_count == 0 and run.expected_start_time and run.expected_start_time <= now
+        if run.auto_scheduled
+        and run.run_count == 0
+        and run.expected_start_time
+        and run.expected_start_time <= now
     ]
 
 

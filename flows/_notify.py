@@ -90,6 +90,8 @@ def notify(block: str, subject: str, body: str) -> None:
     Raises:
         ParamsError: `block` is no notification block.
     """
+    from flows import blocks  # noqa: F401  # so that Prefect knows their kinds
+
     loaded = Block.load(block)
     if not isinstance(loaded, NotificationBlock):
         raise ParamsError(f"service.notify: {block} is no notification block; custom-webhook/NAME is one")

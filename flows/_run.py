@@ -39,7 +39,11 @@ from flows.defend import run_stages
 _LOOK_EVERY = 1.0  # seconds between two tries to get the workspace
 _SAY_EVERY = 60.0
 _LEASE = 60.0  # seconds after which the GPU of a killed run is free again
-_RETRIES: dict[str, Any] = {"retries": 4, "retry_delay_seconds": [10, 30, 90, 270], "retry_jitter_factor": 0.2}
+_RETRIES: dict[str, Any] = {
+    "retries": 4,
+    "retry_delay_seconds": [10, 30, 90, 270],
+    "retry_jitter_factor": 0.2,
+}
 NETWORK: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, **_RETRIES}
 """Of tasks that another try may help: they fetch or push."""
 ONCE: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
@@ -108,7 +112,9 @@ class Result:
         if self.failed:
             text = "; ".join([*self.failed, *([self.cause] if self.cause else [])])
             return State(type=StateType.FAILED, name="GateFailed", message=f"{what}: {text}")
-        return State(type=StateType.COMPLETED, message=f"{what}: {len(self.ran)} stages ran. " + " ".join(self.gates))
+        return State(
+            type=StateType.COMPLETED, message=f"{what}: {len(self.ran)} stages ran. " + " ".join(self.gates)
+        )
 
 
 def run_cells(root: Path) -> Result:
@@ -220,4 +226,3 @@ def logged(line: Line) -> None:
         logger.warning(line.text)
     elif line.kind in ("say", "text") and line.text:
         logger.info(line.text)
-

@@ -128,7 +128,11 @@ def _foreign_database() -> str:
 
 def _lasting(home: Path, url: str) -> dict[str, str]:
     """Settings of a server with pages; those of the API in them lie in the workspace, not in the package."""
-    return {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": url, "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui")}
+    return {
+        "PREFECT_UI_ENABLED": "1",
+        "PREFECT_UI_API_URL": url,
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
+    }
 
 
 @contextlib.contextmanager

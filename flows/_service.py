@@ -11,8 +11,9 @@ from typing import Any
 from asd import store
 from asd.errors import AsdError
 from asd.layout import Layout
-from asd.params import ServiceParams, load_workspace
+from asd.params import load_workspace
 from asd.run_lock import service_holder
+from asd.service_params import ServiceParams
 
 FLOWS = ("on_drop", "nightly", "rehearse", "audit_revision")
 

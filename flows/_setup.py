@@ -32,7 +32,9 @@ def ensure_zombie_automation(client: SyncPrefectClient) -> bool:
         threshold=1,
         within=SILENCE,
     )
-    message = f"no sign of life for {SILENCE.total_seconds():.0f} s: its process was killed, or its machine is off"
+    message = (
+        f"no sign of life for {SILENCE.total_seconds():.0f} s: its process was killed, or its machine is off"
+    )
     crash = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
     client.create_automation(AutomationCore(name=ZOMBIES, trigger=trigger, actions=[crash]))
     return True
@@ -44,7 +46,9 @@ def ensure_gpu_limit(client: SyncPrefectClient, name: str, gpus: int) -> bool:
         client.read_global_concurrency_limit_by_name(name)
     except ObjectNotFound:
         try:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=max(gpus, 1)))
+            client.create_global_concurrency_limit(
+                GlobalConcurrencyLimitCreate(name=name, limit=max(gpus, 1))
+            )
         except ObjectAlreadyExists:  # another workspace was faster
             return False
         return True

@@ -51,13 +51,18 @@ def push_results(root: Path) -> str:
     """Push to DVC's default remote, where one is set; downloads from it are verified from now on."""
     remote = default_remote(root)
     if remote is None:
-        get_run_logger().info("service.push is on, but no default DVC remote is set: `dvc remote add -d NAME PLACE`")
+        get_run_logger().info(
+            "service.push is on, but no default DVC remote is set: `dvc remote add -d NAME PLACE`"
+        )
         return "no remote"
     if not verifies(root, remote):
         verify = ["-m", "dvc", "remote", "modify", "--local", remote, "verify", "true"]
         said = _commands.run(root, verify)
         get_run_logger().info(
-            "remote %s: verify is on now (.dvc/config.local)" if not said.code else "remote %s: " + said.error, remote
+            "remote %s: verify is on now (.dvc/config.local)"
+            if not said.code
+            else "remote %s: " + said.error,
+            remote,
         )
     said = _commands.run(root, ["-m", "flows._dvc_child", "--wait-for-lock", "push"], logged)
     if said.code:

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_run_logger
 
 from asd.errors import GateError
+from asd.intake.add import checked_drop_name
 from asd.intake.arrivals import is_remote
 from asd.intake.staging import staged
 from asd.layout import Layout
@@ -45,7 +46,8 @@ def on_drop(workspace: str, place: str, source: str, name: str, sha256: str = ""
         CommandError: the drop cannot be read at all, or a command failed.
     """
     root = Path(workspace).resolve()
-    shown = f"{safe_text(source)}/{safe_text(name)}"
+    name = checked_drop_name(None, Path(name))
+    shown = f"{safe_text(source)}/{name}"
     with _run.of_the_service():
         get_run_logger().info("drop %s, SHA-256 %s", shown, sha256 or "not known yet")
         local = fetch_drop(root, place) if is_remote(place) else Path(place)
@@ -53,7 +55,8 @@ def on_drop(workspace: str, place: str, source: str, name: str, sha256: str = ""
         number = facts["number"]
         if facts["status"] == "held":
             why = "; ".join(facts.get("held_because") or ()) or "see `asd drop show`"
-            text = f"drop {number} ({shown}) is held: {safe_text(why, 1000)}. `asd drop show {number}` has the cures"
+            text = f"drop {number} ({shown}) is held: {safe_text(why, 1000)}"
+            text += f"; `asd drop show {number}` has the cures"
             return State(type=StateType.FAILED, name="Held", message=text)
         result = run_and_judge(root, rehearse=due_after_drop(Layout(root)))
         share(root, f"Drop {number} from {shown}\n\n{len(result.ran)} stages ran")
@@ -91,7 +94,14 @@ def fetch_drop(root: Path, address: str) -> Path:
 def gate_drop(root: Path, place: Path, source: str, name: str) -> dict[str, Any]:
     """Judge the drop and take in what passes (`asd drop add`); the facts that it prints."""
     labels = Layout(root).drop_labels(source)
-    words = ["drop", "add", str(place), f"--name={name}", f"--source={source}", "--json"]  # names of strangers
+    words = [
+        "drop",
+        "add",
+        str(place),
+        f"--name={name}",
+        f"--source={source}",
+        "--json",
+    ]  # names of strangers
     words += [f"--labels={labels}"] if labels.is_file() else []
     bar = ProgressArtifact("gate")
 

@@ -188,7 +188,18 @@ def _parts(layout: Layout, options: argparse.Namespace) -> Iterator[Part]:
     if not options.no_runner:
         yield Part("runner", ["-m", "flows.deployments", root], layout.root)
     yield Part("watcher", ["-m", "flows.watch", root], layout.root)
-    page = ["-m", "asd", "audit", "serve", "--workspace", root, "--host", options.host, "--port", str(options.port)]
+    page = [
+        "-m",
+        "asd",
+        "audit",
+        "serve",
+        "--workspace",
+        root,
+        "--host",
+        options.host,
+        "--port",
+        str(options.port),
+    ]
     yield Part("audit", page, layout.root)
 
 

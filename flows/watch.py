@@ -24,7 +24,8 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from asd import store
 from asd.cli.failure import exit_code_for
-from asd.errors import AsdError
+from asd.errors import AsdError, ParamsError
+from asd.intake.add import checked_drop_name, checked_source
 from asd.intake.arrivals import Arrival, is_remote, look
 from asd.intake.gate import drop_sha256
 from asd.layout import Layout
@@ -42,12 +43,15 @@ _LOST = (httpx.HTTPError, PrefectHTTPStatusError, OSError)
 """What a server raises that is away for a moment."""
 
 
+_ENDED_BADLY = (StateType.FAILED, StateType.CANCELLED, StateType.CRASHED)
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the watcher knows of one place in the inbox.
 
     Attributes:
-        fingerprint: of its last look.
+        fingerprint, marker: of its last look.
         since: when it was first seen like that, seconds since 1970.
         looked: when it was last looked at.
         sha256: of the drop, once it was whole.
@@ -56,6 +60,7 @@ class Seen:
     """
 
     fingerprint: str
+    marker: str
     since: float
     looked: float
     sha256: str = ""
@@ -88,6 +93,11 @@ class Watcher:
         for problem in found.problems:
             self._once(problem)
         for arrival in found.arrivals:
+            try:
+                checked_source(arrival.source)
+            except ParamsError as error:
+                self._once(f"inbox folder of a source: {error}; it is left alone".replace("--source ", ""))
+                continue
             self._note(arrival, now)
             if self._is_whole(arrival, params.quiet_seconds, now):
                 self._start(arrival)
@@ -98,31 +108,40 @@ class Watcher:
 
     def _note(self, arrival: Arrival, now: float) -> None:
         known = self._seen.get(arrival.place)
-        if known is None or known.fingerprint != arrival.fingerprint:
-            known = Seen(arrival.fingerprint, now, now)
+        if known is None or (known.fingerprint, known.marker) != (arrival.fingerprint, arrival.marker):
+            known = Seen(arrival.fingerprint, arrival.marker, now, now)
         self._seen[arrival.place] = replace(known, looked=now)
 
     def _is_whole(self, arrival: Arrival, quiet: float, now: float) -> bool:
         known = self._seen[arrival.place]
-        return not known.run and (arrival.is_marked or now - known.since >= quiet)
+        return not known.run and (bool(arrival.marker) or now - known.since >= quiet)
 
     def _start(self, arrival: Arrival) -> None:
         """Start the run of a drop; asked twice, the server answers with the same run."""
-        shown = f"{safe_text(arrival.source)}/{safe_text(arrival.name)}"
+        shown = f"{arrival.source}/{checked_drop_name(None, Path(arrival.name))}"
         deployment = deployment_ids(self._client, service_name(self._layout)).get("on_drop")
         if deployment is None:
-            self._once(f"{shown} waits: the server has no deployment on_drop/{service_name(self._layout)} yet")
+            self._once(
+                f"{shown} waits: the server has no deployment on_drop/{service_name(self._layout)} yet"
+            )
             return
         sha256 = self._hash(arrival)
         if not sha256:
             return
-        parameters = {"place": arrival.place, "source": arrival.source, "name": arrival.name, "sha256": sha256}
+        parameters = {
+            "place": arrival.place,
+            "source": arrival.source,
+            "name": arrival.name,
+            "sha256": sha256,
+        }
         run = self._client.create_flow_run_from_deployment(
             deployment,
             parameters={"workspace": str(self._layout.root), **parameters},
             idempotency_key=sha256,
             name=f"{shown} {sha256[:8]}",
         )
+        if run.state_type in _ENDED_BADLY:  # the same drop once more, or its marker was written anew
+            again(self._client, run)
         self._seen[arrival.place] = replace(self._seen[arrival.place], sha256=sha256, run=str(run.id))
         self._write()
         self._say(f"{shown} is whole: {arrival.files} files, SHA-256 {sha256[:12]}; run {run.name}")
@@ -137,7 +156,10 @@ class Watcher:
             self._once(f"{safe_text(arrival.place)}: {safe_text(str(error))}")
             return ""
         inbox = service_params(self._layout).inbox
-        now = {one.place: one for one in look(inbox, self._layout.root, lambda place: place != arrival.place).arrivals}
+        now = {
+            one.place: one
+            for one in look(inbox, self._layout.root, lambda place: place != arrival.place).arrivals
+        }
         after = now.get(arrival.place)
         return sha256 if after is not None and after.fingerprint == arrival.fingerprint else ""
 

@@ -22,13 +22,17 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[
-        str, typer.Option(metavar="H", help="Address of the audit page; others than this machine need tokens.")
+        str,
+        typer.Option(metavar="H", help="Address of the audit page; others than this machine need tokens."),
     ] = "127.0.0.1",
     port: _Port = 8765,
     prefect_port: Annotated[
         int,
         typer.Option(
-            metavar="P", min=1, max=65535, help="Port of the Prefect server, unless PREFECT_API_URL names one."
+            metavar="P",
+            min=1,
+            max=65535,
+            help="Port of the Prefect server, unless PREFECT_API_URL names one.",
         ),
     ] = 4200,
     no_runner: Annotated[

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, DataError, ParamsError
+from asd.intake.readers.folder import COMPLETE
 
-MARKER = ".complete"
+MARKER = COMPLETE
 _DEEPEST = 64  # folders in one another; the gate refuses what lies deeper
 
 
@@ -31,7 +32,7 @@ class Arrival:
         name: its name there (text of a stranger).
         place: path, or address such as `s3://bucket/inbox/acme/monday`.
         fingerprint: hash (hex) over names, sizes and times; changes while it is being written.
-        is_marked: whether its marker is there.
+        marker: when its marker was written, or the marker's hash; empty where it has none.
         files: files in it, without the marker.
     """
 
@@ -39,7 +40,7 @@ class Arrival:
     name: str
     place: str
     fingerprint: str
-    is_marked: bool
+    marker: str
     files: int
 
 
@@ -96,7 +97,9 @@ def _folders(inbox: Path, problems: list[str]) -> Iterator[os.DirEntry[str]]:
         if entry.is_dir(follow_symlinks=False):
             yield entry
         else:
-            problems.append(f"{entry.path!r} is in no folder of a source (inbox/SOURCE/NAME); it is left alone")
+            problems.append(
+                f"{entry.path!r} is in no folder of a source (inbox/SOURCE/NAME); it is left alone"
+            )
 
 
 def _is_aside(name: str) -> bool:
@@ -109,15 +112,22 @@ def _arrival(source: str, entry: os.DirEntry[str]) -> Arrival | None:
     try:
         if entry.is_dir(follow_symlinks=False):
             lines = list(_tree(entry.path))
-            marked = os.path.lexists(os.path.join(entry.path, MARKER))
+            marked = _marker(os.path.join(entry.path, MARKER))
             if not lines and not marked:
                 return None
         else:
             lines = [_line("", entry.stat(follow_symlinks=False))]
-            marked = os.path.lexists(entry.path + MARKER)
+            marked = _marker(entry.path + MARKER)
     except FileNotFoundError:
         return None
     return Arrival(source, entry.name, entry.path, _hash(lines), marked, len(lines))
+
+
+def _marker(path: str) -> str:
+    try:
+        return str(os.lstat(path).st_mtime_ns)
+    except FileNotFoundError:
+        return ""
 
 
 def _tree(top: str) -> Iterator[str]:
@@ -158,7 +168,9 @@ def open_store(address: str) -> tuple[Any, str]:
 
     kind = address.partition("://")[0]
     if kind != "s3":
-        raise ParamsError(f"service.inbox: {address!r} is of kind {kind}; wanted a folder or s3://bucket/prefix")
+        raise ParamsError(
+            f"service.inbox: {address!r} is of kind {kind}; wanted a folder or s3://bucket/prefix"
+        )
     try:
         system = fsspec.filesystem(kind, use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
@@ -204,9 +216,10 @@ def _look_remote(inbox: str, skip: Callable[[str], bool]) -> Look:
         place = f"{base}/{source}/{name}"
         if name.endswith(MARKER) or skip(place):
             continue
-        marked = MARKER in inside or (source, name + MARKER) in drops
+        marker = inside.get(MARKER) or drops.get((source, name + MARKER), {}).get("")
         lines = [_object_line(key, facts) for key, facts in inside.items() if key != MARKER]
         if lines:
+            marked = _object_line("", marker) if marker else ""
             arrivals.append(Arrival(source, name, place, _hash(lines), marked, len(lines)))
     return Look(tuple(arrivals), tuple(problems))
 

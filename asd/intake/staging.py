@@ -91,7 +91,7 @@ class _Exactly:
     def __init__(self, stream: Any, size: int, progress: _Progress) -> None:
         self._stream, self._left, self._progress = stream, size, progress
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int = _CHUNK, /) -> bytes:
         chunk: bytes = self._stream.read(min(count, self._left + 1))
         self._left -= len(chunk)
         if self._left < 0 or (not chunk and self._left):

@@ -103,7 +103,7 @@ def _parents(root: Path, tip: str | None, head: str | None) -> list[str]:
 
 def _commit(root: Path, tree: str, parents: Sequence[str], message: str) -> str:
     words = [word for parent in parents for word in ("-p", parent)]
-    author = {}
+    author: dict[str, str] = {}
     for role in ("AUTHOR", "COMMITTER"):
         if not _run(root, "var", f"GIT_{role}_IDENT", may_fail=True):
             author |= {f"GIT_{role}_{key}": value for key, value in _NOBODY.items()}
