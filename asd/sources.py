@@ -94,8 +94,8 @@ def check_drops(layout: Layout, dataset: str) -> None:
     wanted, found = read_pointer(layout, dataset), union_sha256(read_records(layout))
     if wanted != {"content_sha256": found, "kind": DROPS}:
         raise DataError(
-            f"{layout.source(dataset)} does not fit the records in {layout.drop_records}: drops came or went; "
-            "`asd run` (or `asd lock`) brings it up to date"
+            f"{layout.source(dataset)} does not fit the records in {layout.drop_records}: drops came or "
+            "went; `asd run` (or `asd lock`) brings it up to date"
         )
 
 

@@ -161,13 +161,17 @@ def _next_step(record: DropRecord, *, new: bool) -> str:
     number = record.number
     again = "" if new else f"nothing changed: this is drop {number}, which came before\n"
     if record.status == "held":
-        cures = [f"asd drop report {number} --out report.html   # for the vendor: file, reason, how to mend it"]
+        cures = [
+            (f"asd drop report {number} --out FILE.html", "for the vendor: file, reason, how to mend it")
+        ]
         if record.unknown_classes:
-            cures.append("asd drop add PATH --labels FILE ...        # `sent,class` for labels that are no class")
+            cures.append(
+                ("asd drop add PATH --labels FILE", "FILE has `sent,class` for labels that are no class")
+            )
         if record.accepted:
-            cures.append(f"asd drop accept {number} --by NAME               # take in what passed")
-        cures.append(f"asd drop withdraw {number} --by NAME             # refuse all of it")
-        return again + "next, one of:\n" + "\n".join(f"  {cure}" for cure in cures)
+            cures.append((f"asd drop accept {number} --by NAME", "take in what passed"))
+        cures.append((f"asd drop withdraw {number} --by NAME", "refuse all of it"))
+        return again + "next, one of:\n" + "\n".join(f"  {what:36} # {why}" for what, why in cures)
     if record.status == "withdrawn":
         return f"{again}next: asd drop restore {number} --by NAME puts it back"
     return f"{again}next: asd run"

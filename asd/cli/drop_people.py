@@ -1,4 +1,4 @@
-"""`asd drop accept|withdraw|restore|readmit|report`: what people decide about a drop, and what they send back."""
+"""`asd drop accept|withdraw|restore|readmit|report`: what people decide about a drop."""
 
 from __future__ import annotations
 

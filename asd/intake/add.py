@@ -61,7 +61,7 @@ def add_drop(
         same = find_same(workspace.layout, sha256)
         if same is not None and same.status != "held":
             return Added(same, new=False)
-        form = form_of(rules)
+        form = form_of(workspace)
         with known_contents(workspace, form, reporter) as earlier:
             judged = _unchanged(path, sha256, judge_drop(path, rules, earlier, reporter))
             arrival = Arrival(arrival_name, source, sha256)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from asd.drop_records import Decision, DropRecord, What, next_order, now, read_record, read_records, write_record
+from asd.drop_records import (
+    Decision,
+    DropRecord,
+    What,
+    next_order,
+    now,
+    read_record,
+    read_records,
+    write_record,
+)
 from asd.errors import ParamsError
 from asd.intake.store import hold_drops
 from asd.layout import Layout

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from asd import store
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.datasets._obtain import test_source
 from asd.datasets._test_folder import test_pictures
-from asd.drop_records import DropRecord, Part, union_parts, read_records
+from asd.drop_records import DropRecord, Part, read_records, union_parts
 from asd.errors import DataError
 from asd.intake.index import TEST_SET, Content, ContentIndex
 from asd.intake.pool import DecodePool, NoCopy, Task

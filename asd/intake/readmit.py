@@ -14,8 +14,17 @@ from typing import Any
 import pyarrow as pa
 
 from asd import store
-from asd.drop_records import Decision, DropRecord, Part, drop_name, next_order, now, read_record, read_records
-from asd.drop_records import write_record
+from asd.drop_records import (
+    Decision,
+    DropRecord,
+    Part,
+    drop_name,
+    next_order,
+    now,
+    read_record,
+    read_records,
+    write_record,
+)
 from asd.errors import DataError, ParamsError, nearest
 from asd.intake.gate import judge_drop
 from asd.intake.index import ContentIndex
@@ -78,12 +87,9 @@ def readmit(
         if not let_in:
             path, why = next(iter(left.items()))
             raise DataError(f"nothing of drop {number} was readmitted: {path}: {why}")
-        said = Decision(now(), by, READMITTED_AS, note, key or f"--reason {reason}")
+        said = Decision(now(), by, "readmit", note, key or f"--reason {reason}")
         record = _store(workspace, record, let_in, said, track)
     return Readmitted(record, len(let_in), left)
-
-
-READMITTED_AS = "readmit"
 
 
 def _check_label(workspace: Workspace, label: str | None) -> None:
@@ -166,7 +172,7 @@ def _judge(
 def _store(
     workspace: Workspace, record: DropRecord, let_in: Sequence[Accepted], said: Decision, track: Track
 ) -> DropRecord:
-    layout, rules = workspace.layout, make_rules(workspace)
+    layout = workspace.layout
     folder = layout.drops / f"{drop_name(record.number)}-r{len(record.parts)}"
     with making(layout, folder):
         with (
@@ -174,7 +180,7 @@ def _store(
             DropWriter(temporary, layout.quarantine(record.number), record.number, 0) as writer,
         ):
             writer.add_all(let_in)
-            manifest = writer.finish(folder.name, record.source, record.sha256, form_of(rules))
+            manifest = writer.finish(folder.name, record.source, record.sha256, form_of(workspace))
         track(folder)
         order = next_order(read_records(layout)) if record.status == "accepted" else 0
         part = Part(folder.name, writer.count, manifest.sha256, order)

@@ -37,7 +37,7 @@ def write_report(layout: Layout, number: int, out: Path) -> int:
     rows = refused_rows(layout, record)
     with store.atomic_file(out.expanduser().absolute()) as temporary:
         if out.suffix.lower() == ".csv":
-            write_csv(temporary, [batch for batch in pa.Table.from_pylist(rows, _COLUMNS).to_batches()])
+            write_csv(temporary, pa.Table.from_pylist(rows, _COLUMNS).to_batches())
         else:
             temporary.write_text(_page(record, rows), encoding="utf-8")
     return len(rows)

@@ -50,6 +50,11 @@ def make_rules(workspace: Workspace, labels: Mapping[str, str] | None = None) ->
     )
 
 
-def form_of(rules: Rules) -> Form:
-    """What training makes of a picture under these rules."""
-    return Form(rules.image_size, rules.channels, rules.fit)
+def form_of(workspace: Workspace) -> Form:
+    """What training makes of a picture.
+
+    Raises:
+        ParamsError: as `drops_variant`.
+    """
+    params: DropsParams = drops_variant(workspace).params
+    return Form(params.image_size, params.channels, params.fit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from asd.drop_records import (
     read_records,
     write_record,
 )
-from asd.intake.reasons import REASONS
+from asd.intake.tally import Tally
 from asd.intake.types import Judged
 from asd.intake.writer import DropWriter
 from asd.intake_params import IntakeParams
@@ -35,8 +36,9 @@ from asd.step_lock import hold
 Track = Callable[[Path], None]
 """Puts a folder below `data/drops` under DVC, where the workspace uses it."""
 
-_SHOWN = 5
-_ALREADY_HERE = "duplicate"
+MOST_UNKNOWN = 100
+"""Labels that are no class and are counted by name in a record."""
+OTHERS = "…"
 
 
 @dataclass(frozen=True)
@@ -96,17 +98,17 @@ def store_drop(
     """
     before = find_same(layout, arrival.sha256)
     number = before.number if before else new_number(layout)
-    folder = layout.drop(number)
+    folder, tally = layout.drop(number), Tally()
     with making(layout, folder, layout.quarantine(number)):
         with store.atomic_directory(folder) as temporary:
             remove(layout.quarantine(number))
             with DropWriter(
                 temporary, layout.quarantine(number), number, params.most_quarantine_bytes
             ) as writer:
-                writer.add_all(judged)
+                writer.add_all(tally.over(judged))
                 manifest = writer.finish(folder.name, arrival.source, arrival.sha256, form)
         track(folder)
-        record = _record(layout, number, arrival, writer, manifest, params, before)
+        record = _record(layout, number, arrival, tally, manifest, params, before)
         write_record(layout, record)
     return record
 
@@ -115,12 +117,12 @@ def _record(
     layout: Layout,
     number: int,
     arrival: Arrival,
-    writer: DropWriter,
+    tally: Tally,
     manifest: DropManifest,
     params: IntakeParams,
     before: DropRecord | None,
 ) -> DropRecord:
-    why = _why_held(writer, params)
+    why = tally.why_held(params)
     order = 0 if why else next_order(read_records(layout))
     return DropRecord(
         number=number,
@@ -130,43 +132,24 @@ def _record(
         arrived=before.arrived if before else now(),
         status="held" if why else "accepted",
         held_because=tuple(why),
-        files=writer.files,
-        accepted=writer.count,
-        quarantined=writer.reasons.total(),
-        reasons=dict(writer.reasons),
-        flags=dict(writer.flags),
-        classes=dict(writer.classes),
-        unknown_classes=dict(writer.unknown_classes),
-        label_flips=writer.reasons["label-flip"] + writer.flags["label-flip"],
-        parts=(Part(drop_name(number), writer.count, manifest.sha256, order),),
+        files=tally.files,
+        accepted=tally.count,
+        quarantined=tally.reasons.total(),
+        reasons=dict(tally.reasons),
+        flags=dict(tally.flags),
+        classes=dict(tally.classes),
+        unknown_classes=_named(tally.unknown_classes),
+        label_flips=tally.label_flips,
+        parts=(Part(drop_name(number), tally.count, manifest.sha256, order),),
         decisions=before.decisions if before else (),
     )
 
 
-def _why_held(writer: DropWriter, params: IntakeParams) -> list[str]:
-    """Why a person must look at a drop before it counts; nothing if it need not be looked at.
-
-    A picture that is here already with the same label is refused, but says nothing against a drop:
-    sending again what was sent before, with what is new, is ordinary.
-    """
-    why = []
-    bad = writer.reasons.total() - writer.reasons[_ALREADY_HERE]
-    if writer.files and bad > params.most_refused * writer.files:
-        why.append(
-            f"{bad} of {writer.files} files were refused ({bad / writer.files:.1%}), more than "
-            f"intake.most_refused = {params.most_refused:.1%}"
-        )
-    unknown = writer.unknown_classes
-    if unknown:
-        names = ", ".join(f"{name!r} ({count})" for name, count in unknown.most_common(_SHOWN))
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        why.append(f"{unknown.total()} files are of classes that are not known: {names}{more}")
-    for code in sorted(writer.reasons):
-        if code in REASONS and REASONS[code].holds and code != "unknown-label":
-            why.append(f"{writer.reasons[code]} x {code}: {REASONS[code].meaning}")
-    if not writer.count:
-        why.append(f"none of {writer.files} files passed")
-    return why
+def _named(counts: Counter[str]) -> dict[str, int]:
+    """The most frequent by name, all others together as `OTHERS`: labels of strangers may be endless."""
+    named = dict(counts.most_common(MOST_UNKNOWN))
+    rest = counts.total() - sum(named.values())
+    return named | ({OTHERS: rest} if rest else {})
 
 
 # -- half-made things --------------------------------------------------------------------------

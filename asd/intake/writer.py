@@ -6,7 +6,6 @@ One shard and a few thousand rows are in memory at a time, and eight bytes a pic
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,6 @@ from asd.shards.drop_folder import (
 from asd.shards.manifest import INDEX, MANIFEST, Shard
 from asd.shards.write import SHARD_SAMPLES
 
-MOST_CLASSES = 10_000
-MOST_UNKNOWN = 100
-"""Labels that are no class and are counted by name; all others together count as `OTHERS`."""
-OTHERS = "…"
 _ROWS = 8192
 _SHARD_BYTES = 32 * 2**20
 
@@ -77,8 +72,8 @@ class DropWriter:
     """Fills a folder with what the gate judged; use as a context manager.
 
     Attributes:
-        count: pictures that passed; `files`: all that was judged.
-        reasons, flags, classes, unknown_classes: how many of each.
+        count: pictures that passed.
+        refused: files that did not.
 
     Args:
         folder: an empty folder.
@@ -88,15 +83,11 @@ class DropWriter:
     """
 
     def __init__(self, folder: Path, quarantine: Path, number: int, most_quarantine_bytes: int) -> None:
-        self.count = self.files = 0
-        self.reasons: Counter[str] = Counter()
-        self.flags: Counter[str] = Counter()
-        self.classes: Counter[str] = Counter()
-        self.unknown_classes: Counter[str] = Counter()
+        self.count = self.refused = 0
         self._folder, self._number = folder, number
         self._bytes_kept = _Quarantine(quarantine, most_quarantine_bytes)
         self._index = _Table(folder / INDEX, INDEX_SCHEMA)
-        self._refused = _Table(folder / QUARANTINE, QUARANTINE_SCHEMA)
+        self._quarantined = _Table(folder / QUARANTINE, QUARANTINE_SCHEMA)
         self._shards: list[Shard] = []
         self._keys = array("Q")
         self._members: dict[str, bytes] = {}
@@ -107,12 +98,11 @@ class DropWriter:
 
     def __exit__(self, *error: object) -> None:
         self._index.abandon()
-        self._refused.abandon()
+        self._quarantined.abandon()
 
     def add_all(self, judged: Iterable[Judged]) -> None:
         """Take in a whole stream."""
         for one in judged:
-            self.files += 1
             if isinstance(one, Accepted):
                 self._accept(one)
             else:
@@ -127,13 +117,6 @@ class DropWriter:
         self._in_shard += 1
         self._shard_bytes += sum(map(len, members))
         self.count += 1
-        self.flags.update(one.flags)
-        self.classes[one.label] += 1
-        if len(self.classes) > MOST_CLASSES:
-            raise DataError(
-                f"more than {MOST_CLASSES} classes; name the classes in params.yaml "
-                "(datasets.drops.class_names)"
-            )
         self._index.add(
             (
                 *(key, one.label, path, one.file_sha256, one.content_sha256, one.trained_sha256),
@@ -145,13 +128,10 @@ class DropWriter:
             self._close_shard()
 
     def _refuse(self, one: Refused) -> None:
-        self.reasons[one.reason] += 1
+        self.refused += 1
         label = None if one.label is None else _plain(one.label)
-        if one.reason == "unknown-label" and label is not None:
-            known = label in self.unknown_classes or len(self.unknown_classes) < MOST_UNKNOWN
-            self.unknown_classes[label if known else OTHERS] += 1
         kept = self._bytes_kept.keep(one)
-        self._refused.add(
+        self._quarantined.add(
             (_plain(one.path), one.reason, _plain(one.message), label, one.file_sha256, one.size, kept)
         )
 
@@ -176,7 +156,7 @@ class DropWriter:
         if len(np.unique(keys)) != len(keys):
             raise DataError("two names in this drop have the same key (64 bits of their hash); rename one")
         self._index.close()
-        self._refused.close()
+        self._quarantined.close()
         manifest = DropManifest(
             format=FORMAT,
             folder=folder_name,
@@ -184,7 +164,7 @@ class DropWriter:
             input_sha256=input_sha256,
             form=form,
             count=self.count,
-            quarantined=self.reasons.total(),
+            quarantined=self.refused,
             shards=tuple(self._shards),
             index_sha256=store.file_sha256(self._folder / INDEX),
             quarantine_sha256=store.file_sha256(self._folder / QUARANTINE),

@@ -79,9 +79,7 @@ def add(
     """Store a drop; `sent` stands for its whole content."""
     arrival = Arrival("july", "acme", hashlib.sha256(sent.encode()).hexdigest())
     with hold_drops(space):
-        return store_drop(
-            space.layout, arrival, judged, FORM, params or IntakeParams(), lambda folder: None
-        )
+        return store_drop(space.layout, arrival, judged, FORM, params or IntakeParams(), lambda folder: None)
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -60,9 +60,7 @@ def test_the_same_drop_gives_the_same_bytes(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1]
 
 
-def test_a_drop_of_many_pictures_is_cut_into_shards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_drop_of_many_pictures_is_cut_into_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SHARD_SAMPLES", 8)
     space = made.workspace(tmp_path)
     record = made.add(space, made.pictures(0, 20))
