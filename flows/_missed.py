@@ -16,6 +16,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.runtime import deployment, flow_run
 
+_BY_SCHEDULE = "auto-scheduled"
+"""The server's tag of runs that a schedule made."""
+
 
 def drop_missed() -> int:
     """Called by a flow that has a schedule: cancel the other runs of its deployment that are due.
@@ -55,7 +58,7 @@ def due(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
     return [
         run
         for run in found
-        if run.auto_scheduled
+        if _BY_SCHEDULE in run.tags
         and run.run_count == 0
         and run.expected_start_time
         and run.expected_start_time <= now

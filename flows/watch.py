@@ -85,9 +85,11 @@ class Watcher:
         """
         params, now = service_params(self._layout), time.time()
 
-        def skip(place: str) -> bool:
+        def skip(place: str, marker: str) -> bool:
             known = self._seen.get(place)
-            return known is not None and bool(known.settled) and now - known.looked < _SETTLED_EVERY
+            if known is None or not known.settled or known.marker != marker:
+                return False
+            return now - known.looked < _SETTLED_EVERY
 
         found = look(params.inbox, self._layout.root, skip)
         for problem in found.problems:
@@ -156,12 +158,8 @@ class Watcher:
             self._once(f"{safe_text(arrival.place)}: {safe_text(str(error))}")
             return ""
         inbox = service_params(self._layout).inbox
-        now = {
-            one.place: one
-            for one in look(inbox, self._layout.root, lambda place: place != arrival.place).arrivals
-        }
-        after = now.get(arrival.place)
-        return sha256 if after is not None and after.fingerprint == arrival.fingerprint else ""
+        others = look(inbox, self._layout.root, lambda place, marker: place != arrival.place).arrivals
+        return sha256 if [one.fingerprint for one in others] == [arrival.fingerprint] else ""
 
     def _outcome(self, known: Seen) -> str:
         """How a run ended; empty while it has not. One that crashed begins again, up to a limit."""

@@ -57,12 +57,16 @@ def is_remote(inbox: str) -> bool:
     return "://" in inbox
 
 
-def look(inbox: str, root: Path, skip: Callable[[str], bool] = lambda place: False) -> Look:
+Skip = Callable[[str, str], bool]
+"""Of a place and its marker: whether to leave it unread."""
+
+
+def look(inbox: str, root: Path, skip: Skip = lambda place, marker: False) -> Look:
     """Every drop of the inbox, by source and name.
 
     Args:
         inbox: a folder (relative ones hang below `root`) or an address.
-        skip: of a place; those are left out unread.
+        skip: what to leave out unread.
 
     Raises:
         ParamsError: the inbox is no folder, or its kind of store is not known.
@@ -70,18 +74,19 @@ def look(inbox: str, root: Path, skip: Callable[[str], bool] = lambda place: Fal
     """
     if is_remote(inbox):
         return _look_remote(inbox, skip)
-    folder = root / inbox
     problems: list[str] = []
     arrivals = []
-    for source in _folders(folder, problems):
+    for source in _folders(root / inbox, problems):
         for entry in sorted(os.scandir(source.path), key=lambda one: one.name):
-            if _is_aside(entry.name) or skip(entry.path):
+            if _is_aside(entry.name):
                 continue
-            kind = entry.stat(follow_symlinks=False).st_mode
-            if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
-                problems.append(f"{entry.path!r} is neither a file nor a folder; it is left alone")
+            try:
+                found = _arrival(source.name, entry, skip)
+            except FileNotFoundError:  # it went away in the meantime
                 continue
-            found = _arrival(source.name, entry)
+            except OSError as error:
+                problems.append(f"{entry.path!r} cannot be read: {error.strerror}; it is left alone")
+                continue
             if found is not None:
                 arrivals.append(found)
     return Look(tuple(arrivals), tuple(problems))
@@ -107,20 +112,19 @@ def _is_aside(name: str) -> bool:
     return name.startswith(".") or name.endswith(MARKER)
 
 
-def _arrival(source: str, entry: os.DirEntry[str]) -> Arrival | None:
-    """None where it went away in the meantime, or is an empty folder without a marker."""
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            lines = list(_tree(entry.path))
-            marked = _marker(os.path.join(entry.path, MARKER))
-            if not lines and not marked:
-                return None
-        else:
-            lines = [_line("", entry.stat(follow_symlinks=False))]
-            marked = _marker(entry.path + MARKER)
-    except FileNotFoundError:
+def _arrival(source: str, entry: os.DirEntry[str], skip: Skip) -> Arrival | None:
+    """None where it is to be skipped, or is an empty folder without a marker."""
+    facts = entry.stat(follow_symlinks=False)
+    is_folder = stat.S_ISDIR(facts.st_mode)
+    if not is_folder and not stat.S_ISREG(facts.st_mode):
+        raise OSError(0, "neither a file nor a folder")
+    marker = _marker(os.path.join(entry.path, MARKER) if is_folder else entry.path + MARKER)
+    if skip(entry.path, marker):
         return None
-    return Arrival(source, entry.name, entry.path, _hash(lines), marked, len(lines))
+    lines = list(_tree(entry.path)) if is_folder else [_line("", facts)]
+    if not lines and not marker:
+        return None
+    return Arrival(source, entry.name, entry.path, _hash(lines), marker, len(lines))
 
 
 def _marker(path: str) -> str:
@@ -200,7 +204,7 @@ def objects(address: str) -> dict[str, dict[str, Any]]:
     return {name.removeprefix(prefix).lstrip("/"): facts for name, facts in found.items()}
 
 
-def _look_remote(inbox: str, skip: Callable[[str], bool]) -> Look:
+def _look_remote(inbox: str, skip: Skip) -> Look:
     base = inbox.rstrip("/")
     drops: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     problems = []
@@ -214,13 +218,13 @@ def _look_remote(inbox: str, skip: Callable[[str], bool]) -> Look:
     arrivals = []
     for (source, name), inside in sorted(drops.items()):
         place = f"{base}/{source}/{name}"
-        if name.endswith(MARKER) or skip(place):
+        found = inside.get(MARKER) or drops.get((source, name + MARKER), {}).get("")
+        marker = _object_line("", found) if found else ""
+        if name.endswith(MARKER) or skip(place, marker):
             continue
-        marker = inside.get(MARKER) or drops.get((source, name + MARKER), {}).get("")
         lines = [_object_line(key, facts) for key, facts in inside.items() if key != MARKER]
         if lines:
-            marked = _object_line("", marker) if marker else ""
-            arrivals.append(Arrival(source, name, place, _hash(lines), marked, len(lines)))
+            arrivals.append(Arrival(source, name, place, _hash(lines), marker, len(lines)))
     return Look(tuple(arrivals), tuple(problems))
 
 

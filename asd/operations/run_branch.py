@@ -21,6 +21,10 @@ from asd.layout import Layout
 _ALWAYS = ("dvc.lock",)  # also where .gitignore names it
 _NOBODY = {"NAME": "asd", "EMAIL": "asd@localhost"}
 _NONE = "0" * 40
+_OF_A_HOOK = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INTERNAL_SUPER_PREFIX"),
+}
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,10 @@ def _run(
 ) -> str | None:
     """What git says; None if it fails and may.
 
-    Git's variables of a caller (such as a hook) are left out, and it never asks for a password.
+    The variables that git sets for a hook are left out, and it never asks for a password.
     """
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    identity = {key: os.environ[key] for key in os.environ if key.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))}
-    environment = {**kept, **identity, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
+    kept = {key: value for key, value in os.environ.items() if key not in _OF_A_HOOK}
+    environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
     try:
         done = subprocess.run(
             ["git", *words],
