@@ -15,7 +15,6 @@ from flows import _dvc, _process
 from flows._lines import Line, parse
 
 _TAIL = 30  # last lines, shown when a command failed without a word of its own
-_SIGNALS = 128
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,8 @@ def run(root: Path, words: Sequence[str], on_line: Callable[[Line], None] = lamb
     code = process.returncode
     error = "\n".join(errors)
     if code and not error:
-        error = (
-            "".join(tail).strip() if code < _SIGNALS and code > 0 else f"killed by signal {abs(code) % 128}"
-        )
+        number = _dvc.signal_of(code)
+        error = f"killed by signal {number}" if number else "".join(tail).strip()
     return Said(code, "".join(text), error)
 
 

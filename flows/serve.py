@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ from flows._server import Server, is_free, named_server, settings
 _LOOK_EVERY = 0.5  # seconds between two looks at the parts
 _DELAYS = (1, 2, 5, 10, 30, 60)  # seconds before a part is started again
 _STEADY = 120.0  # seconds after which its earlier ends are forgotten
+_PAGE_SECONDS = 60.0
 _TERMINATED = 143
 
 
@@ -160,11 +162,21 @@ def serve(options: argparse.Namespace) -> None:
             stack.callback(part.stop)
             part.start()
             parts.append(part)
+        _wait_for_port(options.host, options.port)
         stack.enter_context(_facts(layout, _addresses(layout, options, named)))
         while True:
             time.sleep(_LOOK_EVERY)
             for each in parts:
                 each.look()
+
+
+def _wait_for_port(host: str, port: int) -> None:
+    """Give the page a moment to come up, so that the address that is said next answers."""
+    give_up = time.monotonic() + _PAGE_SECONDS
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+            return
+        time.sleep(_LOOK_EVERY)
 
 
 def _check(layout: Layout, options: argparse.Namespace) -> None:

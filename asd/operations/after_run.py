@@ -17,19 +17,20 @@ from asd.errors import AsdError, GateError
 from asd.lifeline import die_with_parent
 from asd.params import Workspace, load_workspace
 from asd.run_lock import hold_workspace
+from asd.ship.causes import likely_cause
 from asd.ship.promotion import after_run
 
 
 def judge(workspace: Workspace, names: Sequence[str]) -> dict[str, object]:
-    """The lines of the gates and of the promotion; `failed` holds those of gates that do not hold."""
+    """The lines of the gates and of the promotion; `failed`: of gates that do not hold, and why perhaps."""
     cells = select_cells(workspace.cells(), list(names))
     with hold_workspace(workspace.layout):
         note_states(workspace.layout)
         try:
-            return {"lines": after_run(workspace, cells), "failed": []}
+            return {"lines": after_run(workspace, cells), "failed": [], "cause": ""}
         except GateError as error:
             lines = str(error).replace("\nasd: ", "\n").splitlines()
-            return {"lines": [], "failed": lines}
+            return {"lines": [], "failed": lines, "cause": likely_cause(workspace.layout, cells)}
 
 
 def main(arguments: Sequence[str]) -> int:
