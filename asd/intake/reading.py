@@ -6,6 +6,7 @@ Started by `asd.intake.processes`. Archives and tables are parsed here and not i
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from asd.errors import DataError
@@ -74,11 +75,12 @@ def main(config: str) -> None:
     names = given["class_names"]
     limits = Limits(given["most_file_bytes"], given["most_bytes"], None if names is None else tuple(names))
     sender = Sender(1)
-    sandbox.enter(MEMORY)
+    sandbox.enter(MEMORY, most_written=given["most_bytes"])
     from asd.intake.readers.form import read_drop
 
     try:
-        for entry in read_drop(Path(given["path"]), limits, given["start"], sender):
+        spool = os.fdopen(given["spool"], "r+b", buffering=0)
+        for entry in read_drop(Path(given["path"]), limits, given["start"], sender, spool):
             sender.entry(entry)
         sender.send(END)
     except DataError as error:

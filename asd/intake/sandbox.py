@@ -10,10 +10,11 @@ import sys
 
 from asd.lifeline import die_with_parent
 
+_MOST_HANDLES = 64
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 
-def enter(most_memory: int, most_handles: int = 64) -> None:
+def enter(most_memory: int, most_written: int = 0) -> None:
     """Give up, for good, what this process does not need.
 
     No file grows, no core is dumped, no privileges are gained; it dies with its parent. The limit
@@ -21,13 +22,13 @@ def enter(most_memory: int, most_handles: int = 64) -> None:
 
     Args:
         most_memory: bytes that it may take beside what it has.
-        most_handles: files that it may have open.
+        most_written: bytes of a file that it may write.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gate, which then closes the pipes
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, 0)
-    _lower(resource.RLIMIT_NOFILE, most_handles)
+    _lower(resource.RLIMIT_FSIZE, most_written)
+    _lower(resource.RLIMIT_NOFILE, _MOST_HANDLES)
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
         library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
