@@ -8,21 +8,24 @@ import resource
 import signal
 import sys
 
+from asd.intake.syscalls import allow_only_computing
 from asd.lifeline import die_with_parent
 
 _MOST_HANDLES = 64
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 
-def enter(most_memory: int, most_written: int = 0) -> None:
+def enter(most_memory: int, *, most_written: int = 0, reading_files: bool = False) -> None:
     """Give up, for good, what this process does not need.
 
-    No file grows, no core is dumped, no privileges are gained; it dies with its parent. The limit
-    of memory counts from what is taken now.
+    No file is opened to be written, no program or thread started, no socket made, no core dumped, no
+    privileges are gained; it dies with its parent. The limit of memory counts from what is taken now.
+    What the process will need must be imported by then.
 
     Args:
         most_memory: bytes that it may take beside what it has.
-        most_written: bytes of a file that it may write.
+        most_written: bytes that a file which is open may grow to.
+        reading_files: whether it may go on to open files for reading.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gate, which then closes the pipes
@@ -35,6 +38,7 @@ def enter(most_memory: int, most_written: int = 0) -> None:
         library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _lower(resource.RLIMIT_DATA, _kib("VmData") * 1024 + most_memory)
         _lower(resource.RLIMIT_AS, _kib("VmSize") * 1024 + 2 * most_memory)
+        allow_only_computing(reading_files=reading_files)
 
 
 def _lower(which: int, value: int) -> None:

@@ -11,6 +11,7 @@ class CommonFolder:
     """The one folder below which a whole drop lies, if there is one; told file by file.
 
     A folder that is a class, or that holds a picture itself, is a class folder and not the drop's.
+    What is beside the class folders and no picture, such as a README, does not count.
     """
 
     def __init__(self, class_names: tuple[str, ...] | None) -> None:
@@ -18,13 +19,14 @@ class CommonFolder:
         self._first: str | None = None
         self._shared = self._deep = True
 
-    def see(self, name: str) -> None:
+    def see(self, name: str, *, picture: bool) -> None:
         """Take one name into account."""
         parts = name.split("/", 2)
         if self._first is None:
             self._first = parts[0]
         self._shared &= len(parts) > 1 and parts[0] == self._first
-        self._deep &= len(parts) > 2 and parts[0] not in self._names
+        if picture:
+            self._deep &= len(parts) > 2 and parts[0] not in self._names
 
     @property
     def shared(self) -> str:

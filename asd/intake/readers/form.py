@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from asd.datasets._tars import Forward
 from asd.datasets._wds import PICTURES, split_name
@@ -14,7 +16,7 @@ from asd.intake.checks import check_name, ending_of
 from asd.intake.readers import folder, labels
 from asd.intake.readers.class_folders import CommonFolder, read_class_folders
 from asd.intake.readers.entry import Entry, File, Limits, ReadError, read_file
-from asd.intake.readers.streams import Budget, ForwardOnly, spooled, unpacked
+from asd.intake.readers.streams import Budget, ForwardOnly, Window, spooled, unpacked
 from asd.intake.readers.tar import tar_files
 from asd.intake.readers.webdataset import read_samples
 from asd.intake.readers.zip import zip_files
@@ -83,8 +85,8 @@ class _Look:
         self.count += 1
         if file.problem is not None or check_name(file.name) is not None:
             return
-        self.common.see(file.name)
         ending = ending_of(file.name)
+        self.common.see(file.name, picture=ending in PICTURES)
         self.tables |= ending == "parquet"
         self.shards |= _is_tar(file.name)
         self.cls += ending == "cls"
@@ -100,13 +102,50 @@ class _Look:
         return self.cls > 0 or 0 < self.pictures <= 2 * self.json
 
 
-def read_drop(
-    source: Path, limits: Limits, start: int, progress: Progress, spool: BinaryIO
-) -> Iterator[Entry]:
+@dataclass(frozen=True)
+class Drop:
+    """A drop that was found on disk, nothing of it parsed.
+
+    Attributes:
+        path: a folder (also where a labels file in it was given), or a file.
+        labels: that labels file.
+        stream: the file.
+        has_tables: whether there may be Parquet in it.
+    """
+
+    path: Path
+    labels: str | None
+    stream: BinaryIO | None
+    has_tables: bool
+
+
+@contextlib.contextmanager
+def open_drop(source: Path) -> Iterator[Drop]:
+    """Find a drop on disk; a file is open as long as the context lasts.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    chosen = None
+    if not source.is_dir() and ending_of(source.name) in labels.ENDINGS:
+        source, chosen = source.parent, source.name
+    if source.is_dir():
+        tables = any(ending_of(file.name) == "parquet" for file in folder.walk(source))
+        yield Drop(source, chosen, None, tables)
+        return
+    try:
+        stream = folder.one_file(source).open()
+    except OSError as error:
+        raise DataError(f"cannot read {source}: {error.strerror}") from error
+    with stream:
+        yield Drop(source, None, stream, True)
+
+
+def read_drop(drop: Drop, limits: Limits, start: int, progress: Progress, spool: BinaryIO) -> Iterator[Entry]:
     """Everything in a drop, in a stable order.
 
     Args:
-        source: a folder or a file.
+        drop: where it is.
         limits: caps.
         start: archives and tables before this number are left out.
         progress: hears which archive or table is begun.
@@ -115,26 +154,38 @@ def read_drop(
     Raises:
         DataError: this is no drop.
     """
-    if source.is_dir():
-        yield from _read_tree(Tree(lambda: folder.walk(source)), limits, start, progress, spool)
-        return
-    if ending_of(source.name) in labels.ENDINGS:
-        tree = Tree(lambda: folder.walk(source.parent), labels=source.name)
+    name, stream = drop.path.name, drop.stream
+    if stream is None:
+        tree = Tree(lambda: folder.walk(drop.path), labels=drop.labels)
         yield from _read_tree(tree, limits, start, progress, spool)
         return
-    with folder.one_file(source).open() as stream:
-        head = stream.read(512)
-        stream.seek(0)
-        size = source.stat().st_size
-        if head.startswith(b"PAR1"):
-            tree = Tree(lambda: [folder.one_file(source)])
-        elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            tree = Tree(lambda: zip_files(stream, size, _budget(size, limits, progress)), source.name)
-        elif head.startswith(_PACKED) or head[257:262] == b"ustar" or _is_tar(source.name):
-            tree = Tree(lambda: _tar_tree(stream, size, limits, progress), source.name)
-        else:
-            raise DataError(f"{source.name} is no drop: wanted {FORMS}")
-        yield from _read_tree(tree, limits, start, progress, spool)
+    head = stream.read(512)
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if head.startswith(b"PAR1"):
+        tree = Tree(lambda: [OpenFile(name, size, stream)], name)
+    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        tree = Tree(lambda: zip_files(stream, size, _budget(size, limits, progress)), name)
+    elif head.startswith(_PACKED) or head[257:262] == b"ustar" or _is_tar(name):
+        tree = Tree(lambda: _tar_tree(stream, size, limits, progress), name)
+    else:
+        raise DataError(f"{name} is no drop: wanted {FORMS}")
+    yield from _read_tree(tree, limits, start, progress, spool)
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that is the whole drop, as a list of one."""
+
+    name: str
+    size: int
+    stream: BinaryIO
+    problem: None = None
+    seekable: bool = True
+
+    def open(self) -> BinaryIO:
+        """It, from its start."""
+        return cast(BinaryIO, Window(self.stream, 0, self.size))
 
 
 def _budget(size: int, limits: Limits, progress: Progress) -> Budget:
