@@ -137,15 +137,16 @@ def _open(layout: Layout) -> list[_Folder]:
 def _without_copies(folders: list[_Folder]) -> tuple[np.ndarray, list[tuple[int, LeftOut]]]:
     """Which rows are the first of their picture, and the others.
 
-    The gate refuses copies of earlier drops; some come back when a drop that was held, withdrawn
-    or refused is let in after another one with the same pictures.
+    The gate refuses copies of earlier drops; some come back when a drop that was held or withdrawn
+    is let in after another one with the same pictures. A copy that a person readmitted stays.
     """
     first: dict[str, str] = {}
     copies: list[tuple[int, LeftOut]] = []
     row = 0
     for folder in folders:
+        readmitted = "-" in folder.part.folder
         for i, content in enumerate(folder.content):
-            if (earlier := first.setdefault(content, folder.keys[i])) != folder.keys[i]:
+            if not readmitted and (earlier := first.setdefault(content, folder.keys[i])) != folder.keys[i]:
                 reason = f"the same picture as {earlier}"
                 copies.append((row, LeftOut(folder.keys[i], folder.source(i), reason)))
             row += 1

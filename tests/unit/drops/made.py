@@ -56,10 +56,16 @@ def accepted(number: int, label: str = "cat", path: str | None = None, flags: Se
     )
 
 
-def refused(number: int, reason: str = "broken-picture", label: str | None = "cat") -> Refused:
-    data = f"evil {number}".encode()
+def refused(
+    number: int,
+    reason: str = "broken-picture",
+    label: str | None = "cat",
+    path: str | None = None,
+    data: bytes | None = None,
+) -> Refused:
+    data = data or f"evil {number}".encode()
     return Refused(
-        path=f"cat/bad{number}.jpg",
+        path=path or f"cat/bad{number}.jpg",
         reason=reason,
         message="it is bad",
         label=label,
@@ -74,10 +80,14 @@ def pictures(start: int, count: int) -> list[Judged]:
 
 
 def add(
-    space: Workspace, judged: Iterable[Judged], sent: str = "a", params: IntakeParams | None = None
+    space: Workspace,
+    judged: Iterable[Judged],
+    sent: str = "a",
+    params: IntakeParams | None = None,
+    source: str = "acme",
 ) -> DropRecord:
     """Store a drop; `sent` stands for its whole content."""
-    arrival = Arrival("july", "acme", hashlib.sha256(sent.encode()).hexdigest())
+    arrival = Arrival("july", source, hashlib.sha256(sent.encode()).hexdigest())
     with hold_drops(space):
         return store_drop(space.layout, arrival, judged, FORM, params or IntakeParams(), lambda folder: None)
 
