@@ -1,7 +1,7 @@
 """Runs the gate over a list of drops in a process of its own: `python judging.py LIST`.
 
-LIST is JSON: drops with `path` and `seconds`. Prints a JSON list with, for each drop, what became of
-each path, or why the drop is refused.
+LIST is JSON: drops with `path`, `seconds` and `workers`. Prints a JSON list with, for each drop, why
+it is refused, if it is, and what became of each path.
 """
 
 import io
@@ -26,18 +26,19 @@ def words(one: Judged) -> str:
 
 def judge(path: str, seconds: float, workers: int) -> dict[str, object]:
     rules = Rules(IntakeParams(most_seconds=seconds), ("cat", "dog"), {}, 32)
+    reporter = Reporter("test", "test", io.StringIO())
+    found: list[tuple[str, str]] = []
     with ContentIndex(None) as earlier:
-        found: list[tuple[str, str, str]] = []
         try:
-            for one in judge_drop(
-                Path(path), rules, earlier, Reporter("t", "t", io.StringIO()), workers=workers
-            ):
-                found.append((one.path, words(one), getattr(one, "message", "")))
+            found.extend(
+                (one.path, words(one))
+                for one in judge_drop(Path(path), rules, earlier, reporter, workers=workers)
+            )
         except DataError as error:
             return {"refused": str(error), "found": found}
-        return {"refused": None, "found": found}
+    return {"refused": None, "found": found}
 
 
 if __name__ == "__main__":
     wanted = json.loads(Path(sys.argv[1]).read_text())
-    print(json.dumps([judge(**one) for one in wanted]))
+    sys.stdout.write(json.dumps([judge(**one) for one in wanted]))

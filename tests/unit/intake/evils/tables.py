@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .kit import Corpus, jpeg, png, poison_pickle
+from tests.unit.intake.evils.kit import Corpus, jpeg, png, poison_pickle
 
 _CELL = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -53,7 +53,8 @@ def tables(root: Path, canary: Path) -> Corpus:
     stream = io.BytesIO()
     pq.write_table(pa.table({"picture": [b"x"], "label": ["cat"]}), stream)
     put("parquet-no-column", "column.parquet", stream.getvalue(), None)
-    bomb = parquet_bytes([_cell(bytes(2**29))], pa.array(["cat"]), compression="zstd")
+    fast = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+    bomb = parquet_bytes([_cell(bytes(300 * 2**20))], pa.array(["cat"]), **fast)
     put("parquet-page-bomb", "bomb.parquet", bomb, None)
     cells = [_cell(png(4301)), _cell(png(4302)), _cell(png(4303))]
     put("parquet-label-nan", "nan.parquet", parquet_bytes(cells[:1], pa.array([math.nan])))
@@ -74,7 +75,7 @@ def tables(root: Path, canary: Path) -> Corpus:
     stream = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(lie), stream)
     put("parquet-lying-class-names", "names.parquet", stream.getvalue())
-    large = parquet_bytes([_cell(bytes(2**25 + 1))], pa.array(["cat"]))
+    large = parquet_bytes([_cell(bytes(2**25 + 1))], pa.array(["cat"]), **fast)
     put("parquet-cell-too-large", "large.parquet", large)
     return corpus
 

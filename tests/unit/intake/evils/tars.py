@@ -9,7 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .kit import TAR_END, Corpus, jpeg, patched, png, poison_pickle, shortened, tar_member
+from tests.unit.intake.evils.kit import (
+    TAR_END,
+    Corpus,
+    jpeg,
+    patched,
+    png,
+    poison_pickle,
+    shortened,
+    tar_member,
+)
 
 PICKLED = (
     "pkl",
@@ -165,11 +174,11 @@ def _labels(corpus: Corpus, put, canary: Path) -> None:
     put("labels.tar", b"".join(parts) + TAR_END)
 
 
-_BOMB = 2**27
+_BOMB = 80 * 2**20
 
 
 def bomb(pack) -> bytes:
-    """A compressed tar that unpacks to 128 MiB: `pack` is a compressor object."""
+    """A compressed tar that unpacks to 80 MiB: `pack` is a compressor object."""
     head = patched(tar_member("cat/bomb.png", b""), 124, b"%011o\0" % _BOMB)
     parts = [pack.compress(head)]
     parts += [pack.compress(bytes(2**24)) for _ in range(_BOMB // 2**24)]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import zips
-from .kit import TAR_END, Corpus, png, poison_pickle, tar_member
-from .tars import bomb
+from tests.unit.intake.evils import zips
+from tests.unit.intake.evils.kit import TAR_END, Corpus, png, poison_pickle, tar_member
+from tests.unit.intake.evils.tars import bomb
 
 
 def build(root: Path, canary: Path) -> list[Corpus]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .kit import Corpus, ZipMember, jpeg, png, poison_pickle, zip_bytes
+from tests.unit.intake.evils.kit import Corpus, ZipMember, jpeg, png, poison_pickle, zip_bytes
 
 
 def members(root: Path, canary: Path) -> Corpus:
@@ -32,7 +32,7 @@ def members(root: Path, canary: Path) -> Corpus:
     put("zip-size-4-gigabytes", "cat/huge.png", png(3019), size=2**32 - 2)
     put("zip-wrong-crc", "cat/crc.png", png(3020), crc=1)
     put("zip-two-names", "cat/two.png", png(3021), local_name="dog/two.png")
-    put("zip-bomb-member", "cat/bomb.png", bytes(2**26))
+    put("zip-bomb-member", "cat/bomb.png", bytes(2**25 + 1))
     put("zip-nested", "cat/inner.zip", zip_bytes([ZipMember("cat/x.png", png(3022))]))
     put("zip-pickle", "cat/x.pickle", poison_pickle(canary))
     put("zip-newline-in-name", "cat/a\nb.png", png(3023))
