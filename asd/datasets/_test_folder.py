@@ -99,6 +99,18 @@ def check_usable(dataset: str, params: DatasetParams, place: Path, reporter: Rep
                 reporter.progress(row + 1, len(rows), "pictures")
 
 
+def test_pictures(dataset: str, params: DatasetParams, place: Path) -> Iterator[tuple[str, bytes]]:
+    """Place in words and bytes of every picture of a test set, one after the other.
+
+    Raises:
+        DataError: as `load_test`; classes are compared only where the params name them.
+    """
+    with _naming(dataset, place):
+        found = _found(params, place, getattr(params, "class_names", None))
+        for _, where, data in found.read(list(range(len(found.labels)))):
+            yield where, data
+
+
 @contextlib.contextmanager
 def _naming(dataset: str, place: Path) -> Iterator[None]:
     """Errors of the body say that they are about the test set, and what to type when it is mended."""
