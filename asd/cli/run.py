@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asd.cli.output import WorkspaceOption, find_workspace
-from asd.errors import AsdError, ParamsError
+from asd.errors import AsdError, GateError, ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,10 +125,17 @@ def _note_revisions(layout: Layout) -> None:
 
 def _judge(workspace: Workspace, chosen: Sequence[Cell]) -> None:
     """Hold the gates against the cells of this run, and promote the one that may be."""
+    from asd.ship.causes import likely_cause
     from asd.ship.promotion import after_run
 
-    for line in after_run(workspace, chosen):
-        typer.echo(line)
+    try:
+        for line in after_run(workspace, chosen):
+            typer.echo(line)
+    except GateError:
+        cause = likely_cause(workspace.layout, chosen)
+        if cause:
+            typer.echo(f"asd: {cause}", err=True)
+        raise
 
 
 def _start(root: Path, arguments: list[str]) -> int:

@@ -23,6 +23,14 @@ COMMANDS = {
     ("doctor",): ("--json",),
     ("clean",): ("--dry-run", "--json"),
     ("source", "set"): (),
+    ("drop", "add"): ("--json", "--name", "--source", "--labels"),
+    ("drop", "list"): ("--json",),
+    ("drop", "show"): ("--json",),
+    ("drop", "report"): ("--out",),
+    ("drop", "readmit"): ("--json", "--reason", "--by", "--note", "--label"),
+    ("drop", "accept"): ("--json", "--by", "--note"),
+    ("drop", "withdraw"): ("--json", "--by", "--note"),
+    ("drop", "restore"): ("--json", "--by", "--note"),
     ("seeds", "sheet"): ("--json", "--dataset", "--per-class", "--source"),
     ("seeds", "add"): ("--json", "--dataset", "--class", "--by", "--key"),
     ("seeds", "list"): ("--json", "--dataset"),
@@ -41,6 +49,7 @@ COMMANDS = {
     ("audit", "serve"): (),
     ("audit", "token"): (),
     ("bench", "audit"): ("--json", "--samples", "--epochs"),
+    ("bench", "intake"): ("--json", "--images", "--form"),
     ("model", "export"): ("--format", "--json"),
     ("model", "list"): ("--json",),
     ("model", "promote"): (),
@@ -48,7 +57,7 @@ COMMANDS = {
     ("predict",): ("--json",),
 }
 
-NO_WORKSPACE = (("init",), ("bench", "audit"))
+NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "intake"))
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
