@@ -20,6 +20,7 @@ from asd.cli import (
     lock,
     model,
     predict,
+    rehearse,
     run,
     seeds,
     source,
@@ -35,7 +36,7 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
-    *(init, run, status, table, model, predict, export, listing, source, seeds, audit),
+    *(init, run, status, table, model, predict, export, listing, source, seeds, rehearse, audit),
     *(step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:
