@@ -214,16 +214,23 @@ def _planting(variant: Variant, section: dict[str, Any], poison_seed: int, data:
     count = len(class_names)
     planted = np.bincount(trigger.planted_labels(labels[rows]), minlength=count)
     own = np.bincount(np.delete(labels, rows), minlength=count)
-    for label in np.flatnonzero(planted):
+    for label in np.flatnonzero(planted).tolist():
         if own[label] < LEAST_ORDINARY * (own[label] + planted[label]):
-            raise ParamsError(
-                f"target class {class_names[label]!r} is too small: {planted[label]} planted samples beside "
-                f"{own[label]} of its own leave nothing to compare them with (wanted at least "
-                f"{LEAST_ORDINARY:.0%} of its own); give a smaller --fraction or a larger class: "
-                f"--target {class_names[int(own.argmax())]!r}"
-            )
+            raise ParamsError(_too_small(data, label, int(planted[label]), int(own[label])))
     if not variant.module.counts_for_asr(data.test_index.labels, variant.params).any():
         raise ParamsError(f"no test picture counts for attack {name}: all are of the target class")
     wanted = {int(label) for label in variant.module.relabel(labels[rows], variant.params)}
     target = class_names[wanted.pop()] if len(wanted) == 1 else ""
     return Planting(name, section, len(rows), target)
+
+
+def _too_small(data: Copied, label: int, planted: int, own: int) -> str:
+    class_names = data.train.class_names
+    largest = int(np.bincount(data.index.labels).argmax())
+    cure = "a smaller --fraction"
+    if largest != label:
+        cure += f" or a larger class, such as --target {class_names[largest]!r}"
+    return (
+        f"target class {class_names[label]!r} is too small: {planted} planted samples beside {own} of its own "
+        f"leave too little to compare them with (wanted at least {LEAST_ORDINARY:.0%} of its own); give {cure}"
+    )
