@@ -87,6 +87,11 @@ class Rehearsal:
         """Whether the trigger worked without a defense; if not, the defense had nothing to stop."""
         return self.asr_none >= WORKED
 
+    @property
+    def day(self) -> str:
+        """The day on which it was finished (UTC)."""
+        return time_of(self.at).astimezone(UTC).date().isoformat()
+
     def is_of(self, cell: Cell) -> bool:
         """Whether it rehearsed this production cell."""
         return (self.dataset, self.defense, self.trial) == (cell.dataset, cell.defense, cell.trial)
@@ -195,20 +200,25 @@ def days_since(at: str, now: datetime | None = None) -> int:
     return max(0, ((now or datetime.now(UTC)) - time_of(at)).days)
 
 
+def age(at: str, now: datetime | None = None) -> str:
+    """`today`, `1 day ago`, `3 days ago`."""
+    days = days_since(at, now)
+    return "today" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
+
+
 def standing(workspace: Workspace, one: Rehearsal, now: datetime | None = None) -> str:
     """How old it is and what has changed since: `2026-11-22 (3 days ago; the data have changed since)`."""
-    days = days_since(one.at, now)
-    age = "today" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
-    return f"{time_of(one.at).date().isoformat()} ({age}; {_changes(workspace, one)})"
+    return f"{one.day} ({age(one.at, now)}; {changes(workspace, one)})"
 
 
-def _changes(workspace: Workspace, one: Rehearsal) -> str:
+def changes(workspace: Workspace, one: Rehearsal) -> str:
+    """Whether it is about the data and the recipe as they are now."""
     data = data_of(workspace.layout, one.dataset)
+    if data is None:
+        return "the data are not here to compare"
     words = [] if data == one.data else ["data"]
     if one.defense not in workspace.params.defenses or recipe_of(workspace, _cell(one)) != one.recipe:
         words.append("params")
-    if data is None:
-        words[0] = "data, which are not here,"
     return f"the {' and '.join(words)} have changed since" if words else "same data and params as now"
 
 

@@ -130,4 +130,4 @@ def _gates(workspace: Workspace, run: Run) -> list[dict[str, Any]] | None:
     if run.revision != CURRENT or run.cell not in workspace.cells():
         return None
     outcomes = judge_run(workspace, [run.cell])
-    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": str(o)} for o in outcomes]
+    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": o.told()} for o in outcomes]

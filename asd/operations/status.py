@@ -161,7 +161,7 @@ def _gate_needs(workspace: Workspace, states: Sequence[CellState]) -> list[str]:
     if not workspace.params.gates.limits():
         return []
     done = [one.cell for one in states if one.state == "done"]
-    return [str(outcome) for outcome in gates.judge_run(workspace, done) if not outcome.holds]
+    return [outcome.told() for outcome in gates.judge_run(workspace, done) if not outcome.holds]
 
 
 def code_changed(workspace: Workspace) -> bool:

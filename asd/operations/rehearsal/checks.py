@@ -231,6 +231,6 @@ def _too_small(data: Copied, label: int, planted: int, own: int) -> str:
     if largest != label:
         cure += f" or a larger class, such as --target {class_names[largest]!r}"
     return (
-        f"target class {class_names[label]!r} is too small: {planted} planted samples beside {own} of its own "
-        f"leave too little to compare them with (wanted at least {LEAST_ORDINARY:.0%} of its own); give {cure}"
+        f"target class {class_names[label]!r} is too small: {planted} planted samples beside {own} of its "
+        f"own leave too little to compare them with (wanted: {LEAST_ORDINARY:.0%} of its own); give {cure}"
     )
