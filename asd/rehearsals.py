@@ -147,6 +147,28 @@ def latest(found: Iterable[Rehearsal], cell: Cell) -> list[Rehearsal]:
     return [last[attack] for attack in sorted(last)]
 
 
+def rehearsal_facts(workspace: Workspace, cell: Cell, now: datetime | None = None) -> list[dict[str, Any]]:
+    """The last rehearsal of a cell with each attack as JSON, with its `age`, `days` and `changes`.
+
+    None for a cell with an attack planted: its own figures say more.
+
+    Raises:
+        DataError: the file of rehearsals is damaged.
+    """
+    if workspace.params.attacks.get(cell.attack, {}).get("use", cell.attack) != "none":
+        return []
+    return [
+        {
+            **asdict(one),
+            "day": one.day,
+            "days": days_since(one.at, now),
+            "age": age(one.at, now),
+            "changes": changes(workspace, one),
+        }
+        for one in latest(read_rehearsals(workspace.layout), cell)
+    ]
+
+
 # -- what it depends on --------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from asd.errors import DataError
 from asd.exclusions import excluded, read_exclusions
 from asd.layout import Layout
 from asd.params import Workspace
+from asd.rehearsals import rehearsal_facts
 from asd.seeds.seed_set import read_seed_set
 from asd.ship.gates import judge_run
 
@@ -44,6 +45,7 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
         "seeds": _seeds(layout, run),
         "reviews": review_facts(ledger, layout, run),
         "gates": _gates(workspace, run),
+        "rehearsals": rehearsal_facts(workspace, cell) if run.revision == CURRENT else [],
         "warnings": [str(one.get("text")) for one in pools.get("warnings") or ()],
         "note": NO_PROOF,
     }
