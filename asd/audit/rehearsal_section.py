@@ -30,4 +30,4 @@ def with_rehearsals(page: str, rehearsals: Sequence[Mapping[str, Any]]) -> str:
     _, end, after = rest.partition(_END)
     if not rehearsals or not begin or not end:
         return page
-    return before + begin + section(rehearsals) + end + after
+    return before + begin + str(section(rehearsals)) + end + after  # Markup would escape the page
