@@ -14,6 +14,7 @@ from asd.cli import (
     bench,
     clean,
     doctor,
+    drop,
     export,
     init,
     listing,
@@ -36,7 +37,7 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
-    *(init, run, status, table, model, predict, export, listing, source, seeds, rehearse, audit),
+    *(init, run, status, table, model, predict, export, listing, source, drop, seeds, rehearse, audit),
     *(step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:

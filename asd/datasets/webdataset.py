@@ -15,7 +15,8 @@ from itertools import groupby
 from pathlib import Path
 
 from asd.datasets._base import LoadedSplit, Split, check_not_empty, need_source
-from asd.datasets._images import PictureParams, UnreadableError
+from asd.datasets._decode import UnreadableError
+from asd.datasets._images import PictureParams
 from asd.datasets._pictures import Encoded, PictureTable, Rows, load_split, name_key, names_of, to_labels
 from asd.datasets._tars import Member, members
 from asd.errors import DataError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asd import sources, store
+from asd.drop_records import union
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.operations.plan import Plan, ask_plan
@@ -210,6 +211,8 @@ def _source_need(workspace: Workspace, dataset: str) -> str:
         return ""
     if layout.fetched(dataset, "train").is_dir():
         return ""
+    if getattr(module, "WORKSPACE", False):
+        return "" if union(layout) else "no accepted drop yet: `asd drop add PATH --source NAME`"
     try:
         place = sources.resolve_source(layout, dataset)
     except AsdError as error:
