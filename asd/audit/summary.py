@@ -16,6 +16,7 @@ from asd.errors import DataError
 from asd.exclusions import excluded, read_exclusions
 from asd.layout import Layout
 from asd.params import Workspace
+from asd.rehearsals import rehearsal_facts
 from asd.seeds.seed_set import read_seed_set
 from asd.ship.gates import judge_run
 
@@ -45,6 +46,7 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
         "seeds": _seeds(layout, run),
         "reviews": review_facts(ledger, layout, run),
         "gates": _gates(workspace, run),
+        "rehearsals": rehearsal_facts(workspace, cell) if run.revision == CURRENT else [],
         "warnings": [str(one.get("text")) for one in pools.get("warnings") or ()],
         "note": NO_PROOF,
     }
@@ -147,4 +149,4 @@ def _gates(workspace: Workspace, run: Run) -> list[dict[str, Any]] | None:
     if run.revision != CURRENT or run.cell not in workspace.cells():
         return None
     outcomes = judge_run(workspace, [run.cell])
-    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": str(o)} for o in outcomes]
+    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": o.told()} for o in outcomes]

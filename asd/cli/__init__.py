@@ -21,6 +21,7 @@ from asd.cli import (
     lock,
     model,
     predict,
+    rehearse,
     run,
     seeds,
     serve,
@@ -37,7 +38,8 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
-    *(init, run, serve, status, table, model, predict, export, listing, source, drop, seeds, audit),
+    *(init, run, serve, status, table, model, predict, export, listing, source, drop, seeds),
+    *(rehearse, audit),
     *(step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:

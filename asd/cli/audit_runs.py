@@ -171,6 +171,11 @@ def _print_people(facts: dict[str, Any]) -> None:
         typer.echo(f"  {shown(gate['text'])}")
     if facts["gates"] == []:
         typer.echo("  gates: none set")
+    for one in facts["rehearsals"]:
+        when = f"{one['day']} ({one['age']}; {one['changes']})"
+        typer.echo(
+            f"  rehearsal with {shown(one['attack'])}, {when}, not about these samples: {one['sentence']}"
+        )
 
 
 def diff(

@@ -9,6 +9,7 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.params import Workspace
+from asd.rehearsals import Rehearsal, changes, latest, read_rehearsals, share
 from asd.source_groups import source_group
 
 SUSPECT = "suspect"
@@ -25,6 +26,7 @@ class Figure:
         interval: 95%, where there is one.
         of: what it is the figure of: a cell, a class, a source.
         missing: why there is no value.
+        at: when it was measured (UTC, ISO), where that was not in a run of this workspace.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Figure:
     interval: tuple[float, float] | None = None
     of: str = ""
     missing: str = ""
+    at: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
@@ -89,6 +92,28 @@ def attack_success(layout: Layout, cell: Cell) -> Figure:
         why = "no triggered test image counts" if metrics else "the cell has no metrics; `asd run` it"
         return Figure("asr", None, of=str(cell), missing=why)
     return _share(metrics, "asr", str(cell))
+
+
+def rehearsed_success(workspace: Workspace, cell: Cell) -> list[Figure]:
+    """`asr` of a cell on unplanted data: of its last rehearsal with each attack.
+
+    None was measured where there is no rehearsal, or where the trigger hardly worked without a
+    defense either.
+
+    Raises:
+        DataError: the file of rehearsals is damaged.
+    """
+    found = [_rehearsed(workspace, cell, one) for one in latest(read_rehearsals(workspace.layout), cell)]
+    missing = f"there is no rehearsal of {cell.dataset} for {cell.defense} yet; `asd rehearse`"
+    return found or [Figure("asr", None, of=str(cell), missing=missing)]
+
+
+def _rehearsed(workspace: Workspace, cell: Cell, one: Rehearsal) -> Figure:
+    of = f"{cell}, rehearsed with {one.attack} on {one.day}, {changes(workspace, one)}"
+    if not one.worked:
+        missing = f"the trigger hardly worked without a defense either ({share(one.asr_none)})"
+        return Figure("asr", None, of=of, missing=missing, at=one.at)
+    return Figure("asr", one.asr_defense, one.n, one.asr_interval, of, at=one.at)
 
 
 def _share(metrics: Mapping[str, Any], name: str, of: str) -> Figure:

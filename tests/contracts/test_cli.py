@@ -36,6 +36,7 @@ COMMANDS = {
     ("seeds", "list"): ("--json", "--dataset"),
     ("seeds", "check"): ("--json", "--dataset"),
     ("seeds", "candidates"): ("--json", "--dataset"),
+    ("rehearse",): ("--json", "--attacks", "--fraction", "--cell", "--target", "--if-due"),
     ("audit", "summary"): ("--json",),
     ("audit", "sample"): ("--json", "--cell"),
     ("audit", "pool"): ("--json", "--cell", "--verdict", "--class", "--source", "--limit", "--sort"),

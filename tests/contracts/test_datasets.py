@@ -22,6 +22,7 @@ from asd.errors import ParamsError
 from asd.progress import Reporter
 from asd.registry import Registry
 from asd.shards.keys import check_key
+from asd.shards.write import write_shards
 from asd.types import Sample
 from tests.unit.drops import made
 
@@ -85,6 +86,25 @@ def _labels_files(root: Path) -> Path:
     return root
 
 
+def _shards(root: Path) -> Path:
+    for split in SPLITS:
+        samples = [
+            Sample(f"{split}_{i}", np.full((3, 8, 8), i, np.uint8), i % 2, f"{split}#{i}")
+            for i in range(2 * PER_CLASS)
+        ]
+        (root / split).mkdir()
+        write_shards(
+            root / split,
+            samples,
+            name="small",
+            split=split,
+            class_names=("a", "b"),
+            image_shape=(3, 8, 8),
+            trusted=True,
+        )
+    return root
+
+
 def _workspace_with_drops(root: Path) -> Path:
     made.add(made.workspace(root), made.pictures(0, 100))
     return root
@@ -98,6 +118,7 @@ SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "parquet": _parquet_folder,
     "webdataset": _tars,
     "csv": _labels_files,
+    "shards": _shards,
     "drops": _workspace_with_drops,
 }
 

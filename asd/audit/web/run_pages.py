@@ -123,6 +123,7 @@ def _facts(site: Site, view: View, run: Run, where: Standing) -> dict[str, Any]:
         "seconds": sum(seconds) if seconds else None,
         "reproduce": run_facts.reproduce(site, workspace, cell, run),
         "warnings": (pools.get("warnings") or [])[:_WARNINGS],
+        "rehearsal": run_facts.rehearsal(workspace, cell),
         "not_stopped": NOT_STOPPED,
     }
 
