@@ -86,7 +86,8 @@ class DecodePool:
         self._waiting: deque[Task] = deque()
         self._deaths = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._workers = [self._start() for _ in range(count or min(cores, _MOST_WORKERS))]
+        self._count = count or min(cores, _MOST_WORKERS)
+        self._workers: list[_Worker] = []  # started when they are needed
 
     def __enter__(self) -> DecodePool:
         return self
@@ -132,6 +133,8 @@ class DecodePool:
     def _feed(self) -> None:
         while self._waiting:
             size = len(self._waiting[0].data)
+            if len(self._workers) < self._count and all(one.tasks for one in self._workers):
+                self._workers.append(self._start())
             worker = min(self._workers, key=lambda one: len(one.tasks))
             if not worker.takes(size):
                 return

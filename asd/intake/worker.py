@@ -66,8 +66,8 @@ class Decoder:
             code, message = "odd-colours", error.reason
         except MemoryError:
             code, message = "too-much-memory", f"decoding took more than {MEMORY // 2**20} MiB"
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            code, message = "too-many-pixels", str(error)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            code, message = "too-many-pixels", f"more than {self._most_pixels} pixels, by its header"
         except UnidentifiedImageError:
             code, message = "broken-picture", f"its header is not that of a {', '.join(FORMATS)} picture"
         except Exception as error:  # the decoders fail on broken bytes with errors of a dozen types

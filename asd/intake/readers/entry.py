@@ -103,4 +103,6 @@ def read_bytes(file: File, most: int) -> bytes:
             left -= len(part)
     if not left:
         raise ReadError("too-large", f"more than {most} bytes")
+    if most + 1 - left != file.size:
+        raise ReadError("damaged-archive", f"{most + 1 - left} bytes where {file.size} were said")
     return parts[0] if len(parts) == 1 else b"".join(parts)

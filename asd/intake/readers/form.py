@@ -74,8 +74,8 @@ class _Look:
 
     common: CommonFolder
     count: int = 0
-    tables: bool = False
-    shards: bool = False
+    tables: int = 0
+    shards: int = 0
     cls: int = 0
     json: int = 0
     pictures: int = 0
@@ -87,14 +87,20 @@ class _Look:
             return
         ending = ending_of(file.name)
         self.common.see(file.name, picture=ending in PICTURES)
-        self.tables |= ending == "parquet"
-        self.shards |= _is_tar(file.name)
+        self.tables += ending == "parquet"
+        self.shards += _is_tar(file.name)
         self.cls += ending == "cls"
         self.json += ending == "json"
         self.pictures += split_name(file.name)[1] in PICTURES
         is_near = ending in labels.ENDINGS and file.name.count("/") <= 1
         if is_near and len(self.labels) < _MOST_LABELS_FILES and _holds_labels(file):
             self.labels.append(file.name)
+
+    @property
+    def containers(self) -> str | None:
+        """`parquet` or `tar` where the drop consists of such files; some among pictures are strays."""
+        kind, count = max((("parquet", self.tables), ("tar", self.shards)), key=lambda one: one[1])
+        return kind if count > self.pictures else None
 
     @property
     def samples(self) -> bool:
@@ -220,9 +226,8 @@ def _entries(
 ) -> Iterator[Entry]:
     """The files of a drop whose form is known by now."""
     chosen = tree.labels or _labels_file(look, tree)
-    if tree.labels is None and (look.tables or look.shards):
-        kind = "parquet" if look.tables else "tar"
-        yield from _read_containers(tree, kind, limits, start, progress, spool)
+    if tree.labels is None and look.containers is not None:
+        yield from _read_containers(tree, look.containers, limits, start, progress, spool)
     elif tree.archive and look.samples:
         yield from read_samples(tree.all(), "", limits)
     elif chosen is not None:
@@ -242,7 +247,7 @@ def _labels_file(look: _Look, tree: Tree) -> str | None:
     """
     prefix = look.common.shared
     found = [name for name in look.labels if name.removeprefix(prefix).count("/") == 0]
-    if len(found) > 1 and tree.labels is None and not (look.tables or look.shards):
+    if len(found) > 1 and tree.labels is None and look.containers is None:
         raise DataError(f"{len(found)} labels files ({', '.join(found[:4])}); name the one that counts")
     return found[0] if found else None
 

@@ -116,8 +116,9 @@ def read_labelled(
 def has_columns(name: str, stream: BinaryIO) -> bool:
     """Whether the first line names a path and a label."""
     try:
-        return next(read_lines(stream, name), None) is not None
-    except DataError:
+        first = next(_lines(stream, name), "")
+        return (_note(first) if _is_json(name) else _columns(first)) is not None
+    except (DataError, csv.Error):
         return False
 
 
@@ -128,7 +129,11 @@ def read_lines(stream: BinaryIO, name: str) -> Iterator[Line]:
         DataError: no text, a line too long to be one, or no such columns.
     """
     lines = _lines(stream, name)
-    yield from _from_json(lines) if name.lower().endswith(".jsonl") else _from_csv(lines, name)
+    yield from _from_json(lines) if _is_json(name) else _from_csv(lines, name)
+
+
+def _is_json(name: str) -> bool:
+    return name.lower().endswith(".jsonl")
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
@@ -144,14 +149,19 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
         first = False
 
 
-def _from_csv(lines: Iterator[str], name: str) -> Iterator[Line]:
-    head = next(lines, "")
-    delimiter = delimiter_of(head)
-    header = [word.strip() for word in next(csv.reader([head], delimiter=delimiter), [])]
+def _columns(line: str) -> tuple[str, int, int] | None:
+    """Delimiter, and places of path and label, of a first line that names them."""
+    delimiter = delimiter_of(line)
+    header = [word.strip() for word in next(csv.reader([line], delimiter=delimiter), [])]
     path, label = find_column(header, PATH_COLUMNS), find_column(header, LABEL_COLUMNS)
-    if path is None or label is None:
+    return None if path is None or label is None else (delimiter, header.index(path), header.index(label))
+
+
+def _from_csv(lines: Iterator[str], name: str) -> Iterator[Line]:
+    found = _columns(next(lines, ""))
+    if found is None:
         raise DataError(f"{name}: its first line names no path and label")
-    path_at, label_at = header.index(path), header.index(label)
+    delimiter, path_at, label_at = found
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
@@ -161,28 +171,30 @@ def _from_csv(lines: Iterator[str], name: str) -> Iterator[Line]:
         except csv.Error:
             yield reader.line_num + 1, "", None
             continue
-        if not any(words):
-            continue
-        whole = max(path_at, label_at) < len(words)
-        yield reader.line_num + 1, words[path_at].strip() if whole else "", words[label_at] if whole else None
+        if any(words):
+            whole = max(path_at, label_at) < len(words)
+            path, label = (words[path_at].strip(), words[label_at]) if whole else ("", None)
+            yield reader.line_num + 1, path, label
+
+
+def _note(line: str) -> tuple[str, Any] | None:
+    """Path and label of a line of JSON that holds both."""
+    try:
+        note = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    columns = list(note) if isinstance(note, dict) else []
+    path, label = find_column(columns, PATH_COLUMNS), find_column(columns, LABEL_COLUMNS)
+    if path is None or label is None or not isinstance(note[path], str):
+        return None
+    return note[path].strip(), note[label]
 
 
 def _from_json(lines: Iterator[str]) -> Iterator[Line]:
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            note = json.loads(line)
-        except (ValueError, RecursionError):
-            note = None
-        columns = list(note) if isinstance(note, dict) else []
-        path, label = find_column(columns, PATH_COLUMNS), find_column(columns, LABEL_COLUMNS)
-        if note is None or path is None or label is None or not isinstance(note[path], str):
-            if number == 1:
-                raise DataError("its first line holds no path and label")
-            yield number, "", None
-        else:
-            yield number, note[path].strip(), note[label]
+        if line.strip():
+            path, label = _note(line) or ("", None)
+            yield number, path, label
 
 
 def _text(label: Any) -> str | None:

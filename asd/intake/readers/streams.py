@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from asd.datasets._tars import Forward, OnDisk
 from asd.errors import DataError
+from asd.intake.readers.entry import ReadError
 
 MOST_RATIO = 200
 """Unpacked bytes for one packed byte above which an archive is taken for a bomb; pictures give 1 or 2."""
@@ -163,7 +164,12 @@ class Piece(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(min(len(buffer), self._left, _CHUNK))
+        try:
+            data = self._stream.read(min(len(buffer), self._left, _CHUNK))
+        except BombError:
+            raise
+        except DataError as error:
+            raise ReadError("damaged-archive", str(error)) from error
         self._left -= len(data)
         buffer[: len(data)] = data
         return len(data)
