@@ -75,8 +75,13 @@ def workspace_held(layout: Layout) -> Iterator[None]:
                 if time.monotonic() - said >= _SAY_EVERY:
                     logger.info("waiting: %s", error)
                     said = time.monotonic()
-                time.sleep(_LOOK_EVERY)
+                pause()
         yield
+
+
+def pause() -> None:
+    """Between two tries to get the workspace."""
+    time.sleep(_LOOK_EVERY)
 
 
 @contextlib.contextmanager
@@ -182,7 +187,7 @@ def _waiting(root: Path, words: Sequence[str]) -> Said:
         said = _commands.run(root, words)
         if not (said.code == BusyError.exit_code and said.error.startswith("another asd run")):
             return said
-        time.sleep(_LOOK_EVERY)
+        pause()
 
 
 @task(name="compare", **ONCE)

@@ -28,9 +28,12 @@ def s3_server(log: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with log.open("w") as out, subprocess.Popen(
-        command, stdout=out, stderr=out, env={**os.environ, **VARIABLES, "PYTHONWARNINGS": "ignore"}
-    ) as process:
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            command, stdout=out, stderr=out, env={**os.environ, **VARIABLES, "PYTHONWARNINGS": "ignore"}
+        ) as process,
+    ):
         try:
             for _ in range(600):
                 with contextlib.suppress(urllib.error.URLError, ConnectionError):

@@ -33,10 +33,7 @@ def workspace(root: Path, more: str = "") -> Layout:
 def deployed(client: SyncPrefectClient, layout: Layout) -> dict[str, UUID]:
     """Deployments of the workspace that no runner looks after: flow -> id."""
     name = service_name(layout)
-    return {
-        flow: client.create_deployment(client.create_flow_from_name(flow), name=name)
-        for flow in FLOWS
-    }
+    return {flow: client.create_deployment(client.create_flow_from_name(flow), name=name) for flow in FLOWS}
 
 
 def put(layout: Layout, name: str, *, marked: bool = True) -> Path:

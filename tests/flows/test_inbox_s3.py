@@ -71,8 +71,11 @@ def test_drop_of_many_objects_becomes_one_archive_whose_hostile_names_are_member
     bucket: Any, tmp_path: Path
 ) -> None:
     content = {
-        **{"cat/1.png": b"one", "..\\..\\evil.png": b"two", "~root": b"four"},
-        **{"dog/" + "x" * 300: b"", "cat/\u00fc \u202e.png": b"three"},
+        "cat/1.png": b"one",
+        "..\\..\\evil.png": b"two",
+        "~root": b"four",
+        "dog/" + "x" * 300: b"",
+        "cat/\u00fc \u202e.png": b"three",
     }
     for name, data in content.items():
         bucket.pipe(f"bucket/inbox/acme/monday/{name}", data)
@@ -105,7 +108,7 @@ def test_too_large_gone_and_no_room_are_told_and_leave_nothing(
     with pytest.raises(DataError, match="no object is there any more"):
         fetch(tmp_path, "acme/tuesday")
     monkeypatch.setattr(staging, "_ROOM", 2**62)
-    with pytest.raises(DiskError, match="100 bytes of .* do not fit"):
+    with pytest.raises(DiskError, match=r"100 bytes of .* do not fit"):
         fetch(tmp_path, "acme/monday")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -125,7 +128,8 @@ def test_object_that_changes_after_it_was_listed_is_noticed(
 
 
 def test_store_that_does_not_answer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key, value in {**VARIABLES, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}.items():
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    for key, value in {**VARIABLES, **nowhere}.items():
         monkeypatch.setenv(key, value)
     with pytest.raises(DataError, match=r"^s3://bucket/inbox: ") as error:
         look(INBOX, tmp_path)

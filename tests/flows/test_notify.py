@@ -76,7 +76,8 @@ def test_each_bad_end_is_told_once_also_after_a_restart(client: Any, hook: Any, 
     teller = Teller(layout, client, said.append)
     assert teller.turn(datetime.now(UTC)) == 0
     names = []
-    for kind, message in (("FAILED", "gates.least_acc fails\x1b[2J"), ("CRASHED", "gone"), ("COMPLETED", "well")):
+    ends = {"FAILED": "gates.least_acc fails\x1b[2J", "CRASHED": "gone", "COMPLETED": "well"}
+    for kind, message in ends.items():
         run = client.create_flow_run_from_deployment(ids["on_drop"], name=f"acme/{kind.lower()}")
         service.end(client, run.id, StateType(kind), message)
         names.append(run.name)

@@ -49,6 +49,11 @@ def write(root: Path) -> None:
     (root / "notes.txt").write_text("not asked for\n")
 
 
+def state(root: Path) -> list[str]:
+    """What is checked out and what is changed."""
+    return [git(root, "status", "--porcelain=v2"), git(root, "rev-parse", "HEAD")]
+
+
 def files(root: Path, revision: str) -> list[str]:
     return git(root, "ls-tree", "-r", "--full-tree", "--name-only", revision).splitlines()
 
@@ -56,7 +61,7 @@ def files(root: Path, revision: str) -> list[str]:
 def test_branch_holds_the_run_over_the_users_commit_and_nothing_of_his_changes(repository: Path) -> None:
     write(repository)
     git(repository.parent, "add", "README")  # staged, and stays so
-    before = [git(repository, *words) for words in (["status", "--porcelain=v2"], ["rev-parse", "HEAD"])]
+    before = state(repository)
     done = commit_run(Layout(repository), BRANCH, "Drop 1")
     assert done.is_new
     assert files(repository, BRANCH) == [
@@ -64,7 +69,7 @@ def test_branch_holds_the_run_over_the_users_commit_and_nothing_of_his_changes(r
         *("w/dvc.lock", "w/dvc.yaml", "w/params.yaml"),
     ]
     assert git(repository, "show", f"{BRANCH}:README") == "mine"
-    assert [git(repository, *words) for words in (["status", "--porcelain=v2"], ["rev-parse", "HEAD"])] == before
+    assert state(repository) == before
     assert git(repository, "log", "-1", "--format=%s %an %P", BRANCH) == f"Drop 1 Ada {before[1]}"
 
 
@@ -142,5 +147,5 @@ def test_push_goes_to_origin_and_its_failure_is_told(repository: Path, tmp_path:
     assert push_branch(Layout(repository), BRANCH) == f"pushed {BRANCH} to origin"
     assert git(tmp_path / "origin", "rev-parse", BRANCH) == done.commit
     git(repository, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
-    with pytest.raises(GitError, match="git push: .*nowhere"):
+    with pytest.raises(GitError, match=r"git push: .*nowhere"):
         push_branch(Layout(repository), BRANCH)
