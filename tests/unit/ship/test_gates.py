@@ -9,6 +9,7 @@ import pytest
 
 from asd.errors import GateError, ParamsError
 from asd.ship import figures, gates
+from asd.ship.provenance import gather
 from tests.unit.rehearsing import Kennel
 from tests.unit.ship.conftest import CLEAN, PLANTED, UNDEFENDED, Pets
 
@@ -207,3 +208,13 @@ def test_without_vouched_seeds_there_can_be_no_rehearsal_and_the_gate_is_refused
     kennel.set({"most_asr": 0.1})
     with pytest.raises(ParamsError, match=r"gates\.most_asr has no figure: .*vouch for seeds"):
         gates.refuse_impossible(kennel.change(seeds={"use": "oracle"}))
+
+
+def test_the_model_card_tells_a_rehearsed_attack_with_its_day(kennel: Kennel) -> None:
+    kennel.rehearsed()
+    known = gather(kennel.workspace, CLEAN)
+    assert [(name, one.value) for name, one in known.success.items()] == [
+        ("rehearsed with badnets on 2026-11-22, same data and params as now", 0.011)
+    ]
+    assert "badnets" not in known.untested
+    assert "blend" in known.untested
