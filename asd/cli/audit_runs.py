@@ -113,9 +113,30 @@ def _print_summary(facts: dict[str, Any]) -> None:
         counts = facts[f"suspects_by_{per}"]
         if counts:
             typer.echo(f"  suspects per {per}: {_most(counts)}")
+    if facts["drops"]:
+        _print_drops(facts["drops"])
     _print_people(facts)
     for text in facts["warnings"][:_MOST_NAMES]:
         typer.echo(f"  warning: {shown(text)}")
+
+
+def _print_drops(drops: dict[str, Any]) -> None:
+    """Clean share, suspects and accuracy by source and by drop."""
+    for kind in ("source", "drop"):
+        for one in drops[f"per_{kind}"][:_MOST_NAMES]:
+            name = one["source"] if kind == "source" else f"{one['drop']} of {one['source']}"
+            suspects = "" if one["suspects"] is None else f", {one['suspects']} suspects"
+            test = one["test"] or {}
+            words = [name for name in ("acc", "acc_untrusted") if name in test]
+            acc = f", {words[0]} {percent(test[words[0]])} of {test['n']}" if words else ""
+            typer.echo(
+                f"  {kind} {name}: {one['samples']} samples, {percent(one['clean_share'])} in the clean pool"
+                f"{suspects}{acc}"
+            )
+        if (more := len(drops[f"per_{kind}"]) - _MOST_NAMES) > 0:
+            typer.echo(f"  and {more} more {kind}s (--json names all)")
+    if drops["why_no_accuracy"]:
+        typer.echo(f"  {drops['why_no_accuracy']}")
 
 
 def _most(counts: dict[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,27 +13,37 @@ from asd.cli.output import JsonOption, new_app, print_json
 
 HELP = "Measure speed and memory on this machine; figures of two machines cannot be compared."
 
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir",
+        metavar="DIR",
+        help="Where the made-up data lie while it works (audit: about 1.6 GB).",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = new_app(HELP)
-    group.callback()(lambda: None)  # else a group of one command would swallow its name
     group.command("audit", epilog="Example: asd bench audit --samples 1000000 --epochs 120")(audit)
+    group.command("intake", epilog="Example: asd bench intake --images 100000 --form tar")(intake)
     app.add_typer(group, name="bench")
+
+
+class DropForm(StrEnum):
+    """In which form the drop comes."""
+
+    parquet = "parquet"
+    folder = "folder"
+    tar = "tar"
 
 
 def audit(
     samples: Annotated[int, typer.Option(min=1000, metavar="N", help="Samples a run.")] = 1_000_000,
     epochs: Annotated[int, typer.Option(min=8, metavar="N", help="Epochs a run.")] = 120,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="Where the made-up runs lie while it works, about 1.6 GB.",
-            show_default=False,
-        ),
-    ] = None,
+    folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Memory of the audit's commands and speed of its pages, on two made-up runs.
@@ -41,10 +52,8 @@ def audit(
     defaults it takes about ten minutes on two cores, most of it to make the runs.
     """
     from asd.bench.audit import measure
-    from asd.errors import ParamsError
 
-    if folder is not None and not folder.is_dir():
-        raise ParamsError(f"--dir {folder}: there is no such folder")
+    _check(folder)
     found = measure(samples, epochs, lambda text: typer.echo(text, err=True), folder)
     if as_json:
         print_json(asdict(found) | {"speed_up": found.speed_up})
@@ -61,3 +70,39 @@ def audit(
         f"a page from memory is {found.speed_up:.1f} times as fast as from the files "
         f"({found.page_of_memory_ms:.0f} against {found.page_of_parquet_ms:.0f} ms)"
     )
+
+
+def intake(
+    images: Annotated[int, typer.Option(min=1000, metavar="N", help="Pictures in the drop.")] = 50_000,
+    form: Annotated[DropForm, typer.Option(help="In which form they come.")] = DropForm.parquet,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures a second through the whole intake gate, and the memory of the gate and its processes.
+
+    The drop is drawn at random (32 x 32 pixels, JPEG) and deleted at the end. A plain loop in one
+    process, which decodes and saves with Pillow, is measured in the same run for comparison.
+    """
+    from asd.bench.intake import measure
+
+    _check(folder)
+    found = measure(images, form, lambda text: typer.echo(text, err=True), folder)
+    if as_json:
+        print_json(asdict(found) | {"ratio": found.ratio})
+        return
+    typer.echo(f"{found.images:,} pictures ({found.form}), {found.accepted:,} accepted")
+    typer.echo(f"{found.images_per_second:9.0f} pictures a second through the gate ({found.seconds:.1f} s)")
+    typer.echo(f"{found.plain_per_second:9.0f} pictures a second in a plain loop: {found.ratio:.2f} times")
+    typer.echo(
+        f"{found.all_cpu_ms:9.2f} CPU ms a picture, {found.gate_cpu_ms:.2f} of them in the gate's own process"
+    )
+    typer.echo(
+        f"{found.peak_mib:9.0f} peak MiB of the gate and its processes, {found.allowed_mib:.0f} allowed"
+    )
+
+
+def _check(folder: Path | None) -> None:
+    from asd.errors import ParamsError
+
+    if folder is not None and not folder.is_dir():
+        raise ParamsError(f"--dir {folder}: there is no such folder")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from asd.datasets._base import Split
 from asd.errors import DataError
 from asd.types import Labels
+
+if TYPE_CHECKING:
+    from asd.datasets._base import Split
 
 IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label",)
 _FOLDERS = (".", "data", "plain_text")

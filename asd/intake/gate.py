@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from asd import store
 from asd.errors import DataError
-from asd.intake import reading
 from asd.intake.checks import Labels, Problem, check_bytes, check_name
 from asd.intake.duplicates import Candidate, Duplicates, Passed
 from asd.intake.index import ContentIndex
 from asd.intake.labels_file import read_labels_file as read_labels_file
 from asd.intake.pool import Copy, DecodePool, NoCopy, Task
-from asd.intake.processes import Child, Watch
+from asd.intake.reader import Reader
 from asd.intake.readers import folder
 from asd.intake.readers.entry import Entry
 from asd.intake.reasons import FLAGS, REASONS
@@ -29,9 +26,7 @@ from asd.safe_text import safe_text
 
 _BATCH = 128  # pictures compared with earlier ones at a time
 _WINDOW_COUNT, _WINDOW_BYTES = 1024, 16 * 2**20  # read and not judged yet
-_READER_SECONDS = 120.0  # without a word from the reader
 _SAY_EVERY = 10_000
-_MOST_RESTARTS = 100
 _LONGEST_SHOWN = 300
 
 
@@ -80,7 +75,7 @@ def judge_drop(
     }
     with (
         DecodePool(form, intake.most_seconds, workers) as pool,
-        _Reader(source, rules) as reader,
+        Reader(source, intake, rules.class_names) as reader,
         Duplicates(earlier, intake.near_duplicate_bits) as seen,
     ):
         yield from _Gate(rules, reader, pool, seen, reporter).run()
@@ -107,7 +102,7 @@ class _Gate:
     """The loop: reads ahead as far as the window allows, decodes, judges in order."""
 
     def __init__(
-        self, rules: Rules, reader: _Reader, pool: DecodePool, seen: Duplicates, reporter: Reporter
+        self, rules: Rules, reader: Reader, pool: DecodePool, seen: Duplicates, reporter: Reporter
     ) -> None:
         self._intake = rules.intake
         self._labels = Labels(rules.class_names, rules.labels)
@@ -220,94 +215,6 @@ def _shorten(path: str) -> str:
     if len(path) <= _LONGEST_SHOWN:
         return path
     return f"{path[: _LONGEST_SHOWN // 2]}…{hashlib.sha256(path.encode()).hexdigest()[:16]}"
-
-
-class _Reader:
-    """The reading process; started again behind the archive or table that it died of."""
-
-    def __init__(self, source: Path, rules: Rules) -> None:
-        intake = rules.intake
-        self._config: dict[str, object] = {
-            "path": str(source.absolute()),
-            "class_names": rules.class_names,
-            "most_file_bytes": intake.most_file_bytes,
-            "most_bytes": intake.most_bytes,
-        }
-        self._largest = intake.most_file_bytes + 2**20
-        self._restarts = 0
-        self._opened: tuple[int, str] | None = None
-        self._watch = Watch(_READER_SECONDS)
-        self.is_done = False
-        self.child = self._start(0)
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.child.close()
-
-    def _start(self, first: int) -> Child:
-        self._watch.restart()
-        return Child("reading", json.dumps({**self._config, "start": first}), self._largest)
-
-    def receive(self) -> Iterator[Entry]:
-        """The files that it has sent.
-
-        Raises:
-            DataError: it says that this is no drop, or it died of something that is no archive or table.
-        """
-        self._watch.restart()
-        for fields in self.child.receive():
-            try:
-                entry = self._understand(fields)
-            except (ValueError, IndexError):
-                self.child.alive = False
-                break
-            if entry is not None:
-                yield entry
-        if not self.child.alive and not self.is_done:
-            yield self._died()
-
-    def look(self) -> None:
-        """Kill it when it has said nothing for too long."""
-        if self._watch.is_over:
-            self.child.close()
-
-    def _understand(self, fields: list[bytes]) -> Entry | None:
-        kind, *rest = fields
-        if kind == reading.FATAL:
-            raise DataError(safe_text(rest[0].decode(errors="replace"), _LONGEST_SHOWN))
-        if kind == reading.END:
-            self.is_done = True
-        elif kind == reading.OPENED:
-            self._opened = int(rest[0]), _text(rest[1])
-        elif kind == reading.ENTRY:
-            path, label, size, data, code, message, named = rest
-            whole = None if not data and code and int(size) else data
-            words = message.decode(errors="replace")
-            return Entry(
-                _text(path), _text(label) or None, whole, int(size), code.decode("ascii"), words, bool(named)
-            )
-        elif kind != reading.BUSY:
-            raise ValueError(kind)
-        return None
-
-    def _died(self) -> Entry:
-        """What to say of the archive or table at hand; reading goes on behind it."""
-        self.child.close()
-        if self._opened is None or self._restarts >= _MOST_RESTARTS:
-            raise DataError("the drop killed the process that read it: it is damaged, or made to do so")
-        number, name = self._opened
-        self._opened = None
-        self._restarts += 1
-        self.child = self._start(number + 1)
-        return Entry(name, code="reader-died", message="the process that read it died, or took too long")
-
-
-def _text(words: bytes) -> str:
-    return words.decode("utf-8", "surrogateescape")
 
 
 def drop_sha256(source: Path) -> str:

@@ -5,12 +5,16 @@ Started by `asd.intake.processes`. Archives and tables are parsed here and not i
 
 from __future__ import annotations
 
+import encodings.cp437
+import encodings.utf_8_sig  # noqa: F401  # later nothing can be imported
 import json
+import os
 from pathlib import Path
 
 from asd.errors import DataError
 from asd.intake import frames, sandbox
 from asd.intake.readers.entry import Entry, Limits
+from asd.intake.readers.form import open_drop, read_drop
 
 MEMORY = 208 * 2**20
 """Bytes that a reader may take: row groups of Parquet and windows of decompression."""
@@ -73,13 +77,14 @@ def main(config: str) -> None:
     given = json.loads(config)
     names = given["class_names"]
     limits = Limits(given["most_file_bytes"], given["most_bytes"], None if names is None else tuple(names))
-    sender = Sender(1)
-    sandbox.enter(MEMORY)
-    from asd.intake.readers.form import read_drop
-
+    sender, spool = Sender(1), os.fdopen(given["spool"], "r+b", buffering=0)
     try:
-        for entry in read_drop(Path(given["path"]), limits, given["start"], sender):
-            sender.entry(entry)
+        with open_drop(Path(given["path"])) as drop:
+            if drop.has_tables:
+                import asd.intake.readers.parquet  # noqa: F401
+            sandbox.enter(MEMORY, most_written=given["most_bytes"], reading_files=drop.stream is None)
+            for entry in read_drop(drop, limits, given["start"], sender, spool):
+                sender.entry(entry)
         sender.send(END)
     except DataError as error:
         sender.send(FATAL, text(str(error)))

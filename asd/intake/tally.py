@@ -87,11 +87,8 @@ class Tally:
             names = ", ".join(f"{safe_text(name)!r} ({n})" for name, n in unknown.most_common(_SHOWN))
             more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
             why.append(f"{unknown.total()} files are of classes that are not known: {names}{more}")
-        why += [
-            f"{self.reasons[code]} x {code}: {REASONS[code].meaning}"
-            for code in sorted(self.reasons)
-            if REASONS[code].holds and code != "unknown-label"
-        ]
+        holding = [code for code in sorted(self.reasons) if REASONS[code].holds and code != "unknown-label"]
+        why += [f"{self.reasons[code]} x {code}: {REASONS[code].meaning}" for code in holding]
         if not self.count:
             why.append(f"none of {self.files} files passed")
         return why

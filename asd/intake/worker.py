@@ -5,6 +5,7 @@ Started by `asd.intake.processes`; it shares nothing with the gate but two pipes
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -135,6 +136,22 @@ def _trails(form: str | None, data: bytes) -> bool:
     return False
 
 
+def warm_up(decoder: Decoder) -> None:
+    """Decode a picture of each format and kind: what they import cannot be imported later."""
+    Image.init()
+    for code in ("ascii", "latin-1", "utf-16-le", "utf-16-be", "utf-8"):
+        "".encode(code)
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    for form in FORMATS:
+        for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16"):
+            stream = io.BytesIO()
+            frames_of = [Image.new(mode, (2, 2)) for _ in range(2)]
+            with contextlib.suppress(OSError, ValueError, KeyError):  # not every format has every mode
+                frames_of[0].save(stream, form, exif=exif, save_all=True, append_images=frames_of[1:])
+            decoder.answer(stream.getvalue())
+
+
 def main(config: str) -> None:
     """Answer every picture that comes in, in order, until the pipe is closed."""
     given = json.loads(config)
@@ -142,7 +159,7 @@ def main(config: str) -> None:
     decoder = Decoder(**given)
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    Image.init()
+    warm_up(decoder)
     sandbox.enter(MEMORY)
     for (data,) in frames.read_frames(0, 2**32 - 1):
         # the default action of this signal ends the process, also inside a decoder's C code

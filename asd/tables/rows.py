@@ -8,7 +8,7 @@ from typing import Any
 
 from asd import store
 from asd.layout import Cell, Layout
-from asd.metrics import WHY_UNTRUSTED
+from asd.metrics import UNTRUSTED, WHY_UNTRUSTED
 from asd.operations.run_record import cell_mark, params_changed, read_marks
 from asd.params import Workspace
 
@@ -27,7 +27,6 @@ COLUMNS = (
     "poison_in_pool",
     "seconds",
 )
-UNTRUSTED = "acc_untrusted"
 UNTRUSTED_NOTE = f"{UNTRUSTED}: {WHY_UNTRUSTED}"
 OLD_FIGURES = frozenset({"stale", "failed", "running"})
 WHY_OLD = (

@@ -50,6 +50,7 @@ COMMANDS = {
     ("audit", "serve"): (),
     ("audit", "token"): (),
     ("bench", "audit"): ("--json", "--samples", "--epochs"),
+    ("bench", "intake"): ("--json", "--images", "--form"),
     ("model", "export"): ("--format", "--json"),
     ("model", "list"): ("--json",),
     ("model", "promote"): (),
@@ -57,7 +58,7 @@ COMMANDS = {
     ("predict",): ("--json",),
 }
 
-NO_WORKSPACE = (("init",), ("bench", "audit"))
+NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "intake"))
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

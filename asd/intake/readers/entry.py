@@ -44,7 +44,10 @@ class Limits:
 
 
 class File(Protocol):
-    """A file of a drop, wherever it lies; `problem` is a code and words where it cannot be opened."""
+    """A file of a drop, wherever it lies.
+
+    `problem` is a code and words where it cannot be opened, `seekable` whether its stream goes back.
+    """
 
     @property
     def name(self) -> str: ...
@@ -54,6 +57,9 @@ class File(Protocol):
 
     @property
     def problem(self) -> tuple[str, str] | None: ...
+
+    @property
+    def seekable(self) -> bool: ...
 
     def open(self) -> BinaryIO:
         """Its bytes as a stream; OSError or ReadError if it cannot be read."""

@@ -25,6 +25,11 @@ class FolderFile:
     problem: tuple[str, str] | None
     _path: str
 
+    @property
+    def seekable(self) -> bool:
+        """Whether its stream can go back."""
+        return True
+
     def open(self) -> BinaryIO:
         """The file, to be read; OSError if that cannot be, or it was exchanged for something else."""
         handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
