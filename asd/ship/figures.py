@@ -107,7 +107,7 @@ def rehearsed_success(workspace: Workspace, cell: Cell) -> dict[str, Figure]:
 
 
 def _rehearsed(workspace: Workspace, cell: Cell, one: Rehearsal) -> Figure:
-    of = f"{cell}, rehearsed with {one.attack} on {one.day}, {changes(workspace, one)}"
+    of = f"{cell} (rehearsed with {one.attack} on {one.day}; {changes(workspace, one)})"
     if not one.worked:
         missing = f"the trigger hardly worked without a defense either ({share(one.asr_none)})"
         return Figure("asr", None, of=of, missing=missing, at=one.at)

@@ -99,8 +99,8 @@ def gather(workspace: Workspace, cell: Cell) -> Provenance:
         accuracy=figures.accuracy(layout, cell),
         success={
             **{twin.attack: figures.attack_success(layout, twin) for twin in twins},
-            # "CELL, rehearsed with ... on ...": the card is about that cell
-            **{one.of.removeprefix(f"{cell}, "): one for one in rehearsed.values()},
+            # "CELL (rehearsed with ... on ...)": the card is about that cell
+            **{one.of.removeprefix(f"{cell} (").removesuffix(")"): one for one in rehearsed.values()},
         },
         untested=tuple(n for n in workspace.registry("attacks").names() if n not in {*planted, "none"}),
         worst_class=_worst_class(figures.read_metrics(layout, cell)),
