@@ -254,6 +254,8 @@ def sentence(one: Mapping[str, Any]) -> str:
         "on your data, with a trigger that we planted: attack success "
         f"{share(one['asr_none'])} -> {share(one['asr_defense'])}"
     )
+    if one["asr_base"] is not None:  # a weak model calls some pictures so without any trigger
+        text += f" ({share(one['asr_base'])} without the trigger)"
     caught, rest = one["planted_called_suspect"], one["rest_called_suspect"]
     if caught is not None and rest is not None and one["planted"] and one["rest"]:
         text += (

@@ -94,22 +94,20 @@ def attack_success(layout: Layout, cell: Cell) -> Figure:
     return _share(metrics, "asr", str(cell))
 
 
-def rehearsed_success(workspace: Workspace, cell: Cell) -> list[Figure]:
-    """`asr` of a cell on unplanted data: of its last rehearsal with each attack.
+def rehearsed_success(workspace: Workspace, cell: Cell) -> dict[str, Figure]:
+    """`asr` of a cell on unplanted data by attack, each of its last rehearsal; empty without one.
 
-    None was measured where there is no rehearsal, or where the trigger hardly worked without a
-    defense either.
+    None was measured where the trigger hardly worked without a defense either.
 
     Raises:
         DataError: the file of rehearsals is damaged.
     """
-    found = [_rehearsed(workspace, cell, one) for one in latest(read_rehearsals(workspace.layout), cell)]
-    missing = f"there is no rehearsal of {cell.dataset} for {cell.defense} yet; `asd rehearse`"
-    return found or [Figure("asr", None, of=str(cell), missing=missing)]
+    found = latest(read_rehearsals(workspace.layout), cell)
+    return {one.attack: _rehearsed(workspace, cell, one) for one in found}
 
 
 def _rehearsed(workspace: Workspace, cell: Cell, one: Rehearsal) -> Figure:
-    of = f"{cell}, rehearsed with {one.attack} on {one.day}, {changes(workspace, one)}"
+    of = f"{cell} (rehearsed with {one.attack} on {one.day}; {changes(workspace, one)})"
     if not one.worked:
         missing = f"the trigger hardly worked without a defense either ({share(one.asr_none)})"
         return Figure("asr", None, of=of, missing=missing, at=one.at)

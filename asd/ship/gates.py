@@ -142,7 +142,11 @@ def judge(workspace: Workspace, cell: Cell, planted: Sequence[Cell]) -> list[Out
 
 def _rehearsed(workspace: Workspace, cell: Cell) -> list[Figure]:
     """Attack success by rehearsal; nothing where a listed cell has that attack success for the same data."""
-    return [] if planted_twins(workspace, cell) else figures.rehearsed_success(workspace, cell)
+    if planted_twins(workspace, cell):
+        return []
+    missing = f"there is no rehearsal of {cell.dataset} for {cell.defense} yet; `asd rehearse`"
+    found = list(figures.rehearsed_success(workspace, cell).values())
+    return found or [Figure("asr", None, of=str(cell), missing=missing)]
 
 
 def _holds(gate: str, figure: Figure, limit: float) -> bool | None:

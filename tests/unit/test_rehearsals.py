@@ -36,13 +36,13 @@ def kennel(tmp_path: Path) -> Kennel:
 
 def test_the_sentence_names_what_was_planted_and_what_was_found() -> None:
     assert sentence(asdict(LINE)) == (
-        "on your data, with a trigger that we planted: attack success 99% -> 1%; "
-        "97% of the planted samples were called suspect, 1% of the rest"
+        "on your data, with a trigger that we planted: attack success 99% -> 1% "
+        "(1% without the trigger); 97% of the planted samples were called suspect, 1% of the rest"
     )
 
 
 def test_without_verdicts_the_sentence_ends_with_the_attack_success() -> None:
-    line = replace(LINE, planted_called_suspect=None, rest_called_suspect=None)
+    line = replace(LINE, asr_base=None, planted_called_suspect=None, rest_called_suspect=None)
     assert sentence(asdict(line)).endswith("attack success 99% -> 1%")
 
 

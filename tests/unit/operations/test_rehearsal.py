@@ -203,8 +203,8 @@ def test_both_cells_run_in_a_workspace_of_their_own_and_one_line_is_written(kenn
     assert (line.samples, line.planted_in_final_pool, line.fraction, line.target) == (44, 1, 0.25, "dog")
     assert (line.acc_name, line.acc_none, line.acc_defense) == ("acc_untrusted", 0.6, 0.6)
     assert line.sentence == (
-        "on your data, with a trigger that we planted: attack success 99% -> 2%; "
-        "90% of the planted samples were called suspect, 6% of the rest"
+        "on your data, with a trigger that we planted: attack success 99% -> 2% "
+        "(1% without the trigger); 90% of the planted samples were called suspect, 6% of the rest"
     )
     after = kennel.files()
     assert set(after) - set(before) == {"reviews/rehearsals.jsonl"}

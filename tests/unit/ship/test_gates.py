@@ -9,6 +9,7 @@ import pytest
 
 from asd.errors import GateError, ParamsError
 from asd.ship import figures, gates
+from asd.ship.provenance import gather
 from tests.unit.rehearsing import Kennel
 from tests.unit.ship.conftest import CLEAN, PLANTED, UNDEFENDED, Pets
 
@@ -166,7 +167,7 @@ def test_the_last_rehearsal_is_held_against_the_limit(kennel: Kennel, limit: flo
     kennel.rehearsed()
     (outcome,) = asr_of(kennel, limit)
     assert (outcome.holds, outcome.figure.value, outcome.figure.n) == (holds, 0.011, 9000)
-    said = "asr of pets/none/asd/0, rehearsed with badnets on 2026-11-22, same data and params as now 0.0110"
+    said = "asr of pets/none/asd/0 (rehearsed with badnets on 2026-11-22; same data and params as now) 0.0110"
     assert said in str(outcome)
     assert str(outcome).endswith(f"wanted at most {limit:g}")
     assert outcome.told().startswith(f"{outcome} (measured ")
@@ -182,7 +183,7 @@ def test_every_rehearsed_attack_must_keep_the_limit(kennel: Kennel) -> None:
 def test_a_rehearsal_of_other_data_says_so_and_one_of_another_defense_does_not_count(kennel: Kennel) -> None:
     kennel.rehearsed(data="0" * 64)
     (outcome,) = asr_of(kennel)
-    assert "on 2026-11-22, the data have changed since 0.0110" in str(outcome)
+    assert "on 2026-11-22; the data have changed since) 0.0110" in str(outcome)
     kennel.workspace.layout.rehearsals.unlink()
     kennel.rehearsed(defense="nad")
     assert [o.holds for o in asr_of(kennel)] == [None]
@@ -207,3 +208,13 @@ def test_without_vouched_seeds_there_can_be_no_rehearsal_and_the_gate_is_refused
     kennel.set({"most_asr": 0.1})
     with pytest.raises(ParamsError, match=r"gates\.most_asr has no figure: .*vouch for seeds"):
         gates.refuse_impossible(kennel.change(seeds={"use": "oracle"}))
+
+
+def test_the_model_card_tells_a_rehearsed_attack_with_its_day(kennel: Kennel) -> None:
+    kennel.rehearsed()
+    known = gather(kennel.workspace, CLEAN)
+    assert [(name, one.value) for name, one in known.success.items()] == [
+        ("rehearsed with badnets on 2026-11-22; same data and params as now", 0.011)
+    ]
+    assert "badnets" not in known.untested
+    assert "blend" in known.untested
