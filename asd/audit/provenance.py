@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -11,6 +11,10 @@ from asd.errors import AsdError
 from asd.layout import Layout
 from asd.shards.drop_folder import read_drop_index, read_drop_manifest
 from asd.source_groups import drop_of
+
+if TYPE_CHECKING:
+    from asd.audit.ledger import Ledger
+    from asd.audit.runs import Run
 
 _COLUMNS = ["key", "path", "file_sha256", "flags", "flagged_with"]
 
@@ -43,3 +47,32 @@ def provenance(layout: Layout, key: str, source: str) -> dict[str, Any] | None:
     except AsdError:  # a clone without the drop's folder still knows the rest
         return facts
     return facts
+
+
+def compare_drops(ledger: Ledger, a: Run, b: Run) -> list[dict[str, Any]]:
+    """For each drop of either run: samples, samples in the clean pool and suspects, before and after."""
+    found = ledger.rows(
+        'select "drop", any_value(p.source) as source, '
+        + ", ".join(
+            f"count(*) filter (where s.run = ${name} and {what}) as {column}_{when}"
+            for name, when in (("a", "before"), ("b", "after"))
+            for column, what in (
+                ("samples", "true"),
+                ("in_pool", "s.in_pool_at_end"),
+                ("suspects", "s.verdict = 'suspect'"),
+            )
+        )
+        + ' from provenance p join samples s using (run, "row") group by "drop" order by "drop"',
+        {"a": a.name, "b": b.name},
+    )
+    return [
+        {
+            "drop": row["drop"],
+            "source": row["source"],
+            **{
+                column: {when: row[f"{column}_{when}"] for when in ("before", "after")}
+                for column in ("samples", "in_pool", "suspects")
+            },
+        }
+        for row in found
+    ]

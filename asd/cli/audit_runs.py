@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asd.layout import Layout
 
 _MOST_NAMES = 10
+_PER_DROP = ("samples", "in_pool", "suspects")
 
 
 def register(group: typer.Typer) -> None:
@@ -182,9 +183,13 @@ def diff(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: verdicts that changed, new and gone samples and sources, ACC and ASR."""
+    """Compare two runs: verdicts that changed, new and gone samples and sources, ACC and ASR.
+
+    Of data that came in drops also how each drop fared, before and after.
+    """
     from asd.audit.exporting import plain
     from asd.audit.ledger import Ledger
+    from asd.audit.provenance import compare_drops
     from asd.audit.queries import changed_samples, compare, only_in
     from asd.audit.revisions import find_run
 
@@ -208,6 +213,7 @@ def diff(
             "gone": {"samples": found.gone, "keys": only_in(ledger, a, b, limit)},
             "new_sources": found.new_sources,
             "gone_sources": found.gone_sources,
+            "drops": compare_drops(ledger, a, b),
         }
     if as_json:
         print_json(plain(facts))
@@ -248,6 +254,16 @@ def _print_diff(facts: dict[str, Any]) -> None:
                 for o in facts["samples"]
             ],
             left=4,
+        )
+    if facts["drops"]:
+        typer.echo("")
+        print_table(
+            ("drop", "source", "samples", "then", "in the pool", "then", "suspects", "then"),
+            [
+                (one["drop"], one["source"], *(one[n][at] for n in _PER_DROP for at in ("before", "after")))
+                for one in facts["drops"]
+            ],
+            left=2,
         )
     for word in ("new", "gone"):
         found, sources = facts[word], facts[f"{word}_sources"]

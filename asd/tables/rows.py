@@ -71,6 +71,12 @@ def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
     return {name: row[name] for name in COLUMNS}
 
 
+def by_drop(layout: Layout, cell: Cell) -> dict[str, Any]:
+    """Accuracy of each drop and each source; empty where the test set comes from no drop."""
+    metrics = _optional(layout, cell, "metrics")
+    return {name: metrics[name] for name in ("per_drop", "per_source") if metrics.get(name)}
+
+
 def _optional(layout: Layout, cell: Cell, name: str) -> Mapping[str, Any]:
     path = getattr(layout, name)(cell)
     return dict(store.read_json(path)) if path.exists() else {}
