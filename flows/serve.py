@@ -33,6 +33,7 @@ from flows._server import Server, is_free, named_server, settings
 _LOOK_EVERY = 0.5  # seconds between two looks at the parts
 _DELAYS = (1, 2, 5, 10, 30, 60)  # seconds before a part is started again
 _STEADY = 120.0  # seconds after which its earlier ends are forgotten
+_SERVER_SECONDS = 300.0  # a machine that has just been switched on is busy
 _PAGE_SECONDS = 60.0
 _TERMINATED = 143
 
@@ -99,7 +100,7 @@ class ServerPart:
 
     def wait(self) -> None:
         """Block until it answers."""
-        self._server.wait()
+        self._server.wait(_SERVER_SECONDS)
 
     def look(self) -> None:
         """Start it again if it has ended."""

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group = new_app(HELP)
     group.command("audit", epilog="Example: asd bench audit --samples 1000000 --epochs 120")(audit)
     group.command("intake", epilog="Example: asd bench intake --images 100000 --form tar")(intake)
+    group.command("pipeline", epilog="Example: asd bench pipeline --json")(pipeline)
     app.add_typer(group, name="bench")
 
 
@@ -99,6 +100,26 @@ def intake(
     typer.echo(
         f"{found.peak_mib:9.0f} peak MiB of the gate and its processes, {found.allowed_mib:.0f} allowed"
     )
+
+
+def pipeline(as_json: JsonOption = False) -> None:
+    """Seconds that `asd run` costs beside the steps: per stale stage, and once a run.
+
+    A pipeline whose steps do nothing runs with a Prefect server of the run's own and with one that
+    runs already, each with few and with many stages. It takes about two minutes on two idle cores.
+    """
+    from asd.bench.pipeline import measure
+
+    found = measure(lambda text: typer.echo(text, err=True))
+    if as_json:
+        print_json([asdict(one) | {"per_stage": one.per_stage, "per_run": one.per_run} for one in found])
+        return
+    for one in found:
+        typer.echo(
+            f"{one.server} server: {one.per_stage:.2f} s a stale stage and {one.per_run:.1f} s a run; "
+            f"{one.many} stages in {one.seconds_many:.1f} s, {one.allowed_many:.1f} allowed "
+            f"(load of the machine {one.load:.1f})"
+        )
 
 
 def _check(folder: Path | None) -> None:

@@ -66,7 +66,10 @@ class Api:
 
     def deployment(self, flow: str) -> str | None:
         """The id of the only deployment of a flow."""
-        found = self.post("deployments/filter", {"flows": {"name": {"any_": [flow]}}})
+        try:
+            found = self.post("deployments/filter", {"flows": {"name": {"any_": [flow]}}})
+        except OSError:  # busy for a moment
+            return None
         return found[0]["id"] if found else None
 
     def start(self, flow: str, **parameters: Any) -> str:
