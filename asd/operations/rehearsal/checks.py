@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,7 +167,7 @@ def _section(workspace: Workspace, name: str, data: Copied) -> dict[str, Any]:
     """The params of the attack: of its variant in `params.yaml`, else ones that fit the pictures."""
     known = workspace.params.attacks
     if name in known:
-        return {**_absolute(workspace, known[name]), "use": workspace.plugin_name("attacks", name)}
+        return {**known[name], "use": workspace.plugin_name("attacks", name)}
     plugins = Registry("attacks", workspace.layout.plugins).names()
     if name not in plugins:
         both = sorted({*known, *plugins})
@@ -180,15 +180,6 @@ def _patch(shape: tuple[int, int, int]) -> dict[str, Any]:
     side = min(shape[1:])
     at = side * _MARGIN // _SIDE
     return {"patch": "checker", "size": max(2, round(side * _PATCH / _SIDE)), "row": at, "column": at}
-
-
-def _absolute(workspace: Workspace, section: Mapping[str, Any]) -> dict[str, Any]:
-    """The section with files of its part `prepare` found from any folder."""
-    prepare = dict(section.get("prepare") or {})
-    picture = prepare.get("picture")
-    if isinstance(picture, str) and not picture.startswith("~"):
-        prepare["picture"] = str(workspace.layout.root / picture)
-    return {**section, "prepare": prepare}
 
 
 def _target(name: str | None, class_names: Sequence[str]) -> int:

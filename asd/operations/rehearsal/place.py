@@ -6,7 +6,7 @@ What is planted stays in there. It may be deleted at any time: results are kept 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,8 @@ def rehearsal_params(
     workspace: Workspace, cell: Cell, attacks: Sequence[Planting], data: Copied
 ) -> dict[str, Any]:
     """`params.yaml` of the rehearsal: production's recipe, its data as they were fetched, the attacks."""
-    params, bare = workspace.params, undefended_name(workspace)
+    params, bare, root = workspace.params, undefended_name(workspace), workspace.layout.root
     shared = params.model_dump(mode="json", include={"random_seed", "poison_seed", "seeds", "training"})
-    model = params.model.model_dump(mode="json", exclude_none=True)
-    if params.model.weights is not None:
-        model["weights"] = str(workspace.layout.root / Path(params.model.weights).expanduser())
     return {
         "cells": {
             "datasets": [cell.dataset],
@@ -56,7 +53,7 @@ def rehearsal_params(
             "trials": [cell.trial],
         },
         **shared,
-        "model": model,
+        "model": found_from_afar(params.model.model_dump(mode="json", exclude_none=True), root),
         "datasets": {
             cell.dataset: {
                 "use": "shards",
@@ -64,12 +61,29 @@ def rehearsal_params(
                 "trusted_test": data.test.trusted,
             }
         },
-        "attacks": {one.attack: one.section for one in attacks},
+        "attacks": {one.attack: found_from_afar(one.section, root) for one in attacks},
         "defenses": {
-            bare: params.defenses.get(bare, {"use": UNDEFENDED}),
-            cell.defense: params.defenses[cell.defense],
+            bare: found_from_afar(params.defenses.get(bare, {"use": UNDEFENDED}), root),
+            cell.defense: found_from_afar(params.defenses[cell.defense], root),
         },
     }
+
+
+def found_from_afar(section: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """A section of params whose files are named by absolute paths.
+
+    A param names a file of the workspace at `root` where its hash stands beside it: `picture` and
+    `picture_sha256`.
+    """
+    found: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            found[key] = found_from_afar(value, root)
+        elif isinstance(value, str) and f"{key}_sha256" in section:
+            found[key] = str(root / Path(value).expanduser())
+        else:
+            found[key] = value
+    return found
 
 
 def make_place(workspace: Workspace, cell: Cell, attacks: Sequence[Planting], data: Copied) -> Workspace:

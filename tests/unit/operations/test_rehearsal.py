@@ -305,12 +305,15 @@ def test_the_place_of_the_production_data_does_not_win_over_the_copy(
     assert "ASD_SOURCE_PETS" not in seen
 
 
-def test_a_picture_of_production_is_found_from_the_rehearsal(kennel: Kennel) -> None:
-    kennel.change(attacks={"none": {}, "kitty": {"use": "blend", "prepare": {"picture": "kitty.png"}}})
+def test_files_of_production_are_found_from_the_rehearsal(kennel: Kennel) -> None:
+    picture = {"picture": "kitty.png", "picture_sha256": "0" * 64}
+    kennel.change(attacks={"none": {}, "kitty": {"use": "blend", "prepare": picture}})
+    network = {"use": "small_resnet", "weights": "/mnt/w.safetensors", "weights_sha256": "0" * 64}
+    kennel.change(model=network)
     said(kennel, replace(ASKED, attacks=("kitty",)))
     place = load_workspace(kennel.root / ".rehearsal")
-    picture = place.variant("attacks", "kitty").params.prepare.picture
-    assert picture == str(kennel.root / "kitty.png")
+    assert place.variant("attacks", "kitty").params.prepare.picture == str(kennel.root / "kitty.png")
+    assert place.params.model.weights == "/mnt/w.safetensors"
 
 
 def test_the_patch_is_as_large_beside_the_picture_as_in_the_preset(kennel: Kennel) -> None:
