@@ -37,6 +37,7 @@ COMMANDS = {
     ("seeds", "list"): ("--json", "--dataset"),
     ("seeds", "check"): ("--json", "--dataset"),
     ("seeds", "candidates"): ("--json", "--dataset"),
+    ("serve",): ("--host", "--port", "--prefect-port", "--no-runner"),
     ("rehearse",): ("--json", "--attacks", "--fraction", "--cell", "--target", "--if-due"),
     ("audit", "summary"): ("--json",),
     ("audit", "sample"): ("--json", "--cell"),
