@@ -77,6 +77,10 @@ class Reader:
         if not self.child.alive and not self.is_done:
             yield self._died()
 
+    def rest(self) -> None:
+        """Begin to count its silence anew."""
+        self._watch.restart()
+
     def look(self) -> None:
         """Kill it when it has said nothing for too long."""
         if self._watch.is_over:

@@ -16,7 +16,7 @@ from asd.intake import frames, sandbox
 from asd.intake.readers.entry import Entry, Limits
 from asd.intake.readers.form import open_drop, read_drop
 
-MEMORY = 208 * 2**20
+MEMORY = 160 * 2**20
 """Bytes that a reader may take: row groups of Parquet and windows of decompression."""
 ENTRY, OPENED, BUSY, END, FATAL = b"e", b"o", b"b", b"z", b"f"
 _FLUSH = 2**16
