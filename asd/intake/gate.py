@@ -109,6 +109,7 @@ class _Gate:
         self._reader, self._pool, self._seen, self._reporter = reader, pool, seen, reporter
         self._window: deque[_File] = deque()
         self._ready: list[_File] = []
+        self._listened = False
         self._in_hand = self._files = self._bytes = 0
 
     def run(self) -> Iterator[Judged]:
@@ -117,7 +118,9 @@ class _Gate:
             while self._window and self._window[0].is_decided and len(self._ready) < _BATCH:
                 self._ready.append(self._window.popleft())
             is_last = self._reader.is_done and not self._window
-            if len(self._ready) >= _BATCH or (self._ready and (is_last or not self._has_room)):
+            if len(self._ready) >= _BATCH or (
+                self._ready and (is_last or not self._has_room or self._pool.is_full)
+            ):
                 yield from self._judge()
             elif is_last:
                 return
@@ -131,7 +134,11 @@ class _Gate:
 
     def _step(self) -> None:
         """Wait until somebody has something to say, and take it."""
-        others = [self._reader.child] if self._has_room and not self._reader.is_done else []
+        listens = self._has_room and not self._reader.is_done
+        if listens and not self._listened:
+            self._reader.rest()  # until now it may have waited for us
+        self._listened = listens
+        others = [self._reader.child] if listens else []
         if self._pool.work(others):
             for one in self._reader.receive():
                 self._take(one)
