@@ -14,6 +14,7 @@ from asd.errors import GateError
 
 if TYPE_CHECKING:
     from asd.drop_records import DropRecord
+    from asd.intake.tally import Tally
 
 HELP = (
     "Take in data that arrives in drops. A drop is pictures from one source at one time; nobody vouches "
@@ -26,12 +27,13 @@ _MOST_SHOWN = 20
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    from asd.cli import drop_people
+    from asd.cli import drop_check, drop_people
 
     group = new_app(HELP)
     group.command("add", epilog="Example: asd drop add ~/from-acme/july --source acme")(add)
     group.command("list", epilog="Example: asd drop list --json")(list_drops)
     group.command("show", epilog="Example: asd drop show 2")(show)
+    drop_check.register(group)
     drop_people.register(group)
     app.add_typer(group, name="drop")
 
@@ -120,31 +122,37 @@ def facts(record: DropRecord) -> dict[str, Any]:
 
 
 def _print_record(record: DropRecord) -> None:
-    from asd.intake.reasons import REASONS
     from asd.safe_text import safe_text
 
     typer.echo(f"drop {record.number} {safe_text(record.name)!r} from {record.source}: {record.status}")
     typer.echo(f"  arrived {record.arrived}, sha256 {record.sha256}")
     again = f", {record.readmitted} of them readmitted" if record.readmitted else ""
     typer.echo(f"  {record.files} files: {record.accepted} accepted, {record.quarantined} quarantined{again}")
-    for code, count in sorted(record.reasons.items(), key=lambda item: (-item[1], item[0])):
-        meaning = REASONS[code].meaning if code in REASONS else ""
-        typer.echo(f"    {count:6} {code}: {meaning}")
-    for title, counts in (
-        ("flags", record.flags),
-        ("classes", record.classes),
-        ("unknown classes", record.unknown_classes),
-    ):
-        if counts:
-            typer.echo(f"  {title}: {_counted(counts)}")
-    if record.label_flips:
-        typer.echo(f"  {record.label_flips} pictures came before with another label")
+    print_counts(record)
     for text in record.held_because:
         typer.echo(f"  held because {safe_text(text, 500)}")
     for one in record.decisions:
         key = f" {safe_text(one.key)}" if one.key else ""
         note = f": {one.note}" if one.note else ""
         typer.echo(f"  {one.at} {one.by}: {one.what}{key}{note}")
+
+
+def print_counts(found: DropRecord | Tally) -> None:
+    """Print refused files by reason, flags, and pictures by class."""
+    from asd.intake.reasons import REASONS
+
+    for code, count in sorted(found.reasons.items(), key=lambda item: (-item[1], item[0])):
+        meaning = REASONS[code].meaning if code in REASONS else ""
+        typer.echo(f"    {count:6} {code}: {meaning}")
+    for title, counts in (
+        ("flags", found.flags),
+        ("classes", found.classes),
+        ("unknown classes", found.unknown_classes),
+    ):
+        if counts:
+            typer.echo(f"  {title}: {_counted(counts)}")
+    if found.label_flips:
+        typer.echo(f"  {found.label_flips} pictures came before with another label")
 
 
 def _counted(counts: dict[str, int]) -> str:

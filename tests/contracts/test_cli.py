@@ -24,6 +24,7 @@ COMMANDS = {
     ("clean",): ("--dry-run", "--json"),
     ("source", "set"): (),
     ("drop", "add"): ("--json", "--name", "--source", "--labels"),
+    ("drop", "check"): ("--json", "--labels"),
     ("drop", "list"): ("--json",),
     ("drop", "show"): ("--json",),
     ("drop", "report"): ("--out",),

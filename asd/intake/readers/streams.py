@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import shutil
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -19,7 +20,7 @@ MOST_RATIO = 200
 _FREE = 64 * 2**20  # unpacked bytes for which no ratio is asked
 _CHUNK = 2**18
 _BUSY_EVERY = 16 * 2**20
-_ERRORS = (EOFError, OSError, lzma.LZMAError, ValueError)
+_ERRORS = (EOFError, OSError, ValueError, lzma.LZMAError, zlib.error)
 
 
 class Readable(Protocol):
