@@ -130,7 +130,7 @@ def run_cells(root: Path) -> Result:
         AsdError: the params, the pipeline or the data are not fit for a run.
     """
     layout = Layout(root)
-    with gpu_slot(layout), workspace_held(layout):
+    with workspace_held(layout), gpu_slot(layout):
         workspace = _ready(root)
         cells = workspace.cells()
         said = clear_dead_rwlock(root)

@@ -52,6 +52,8 @@ def on_drop(workspace: str, place: str, source: str, name: str, sha256: str = ""
         get_run_logger().info("drop %s, SHA-256 %s", shown, sha256 or "not known yet")
         local = fetch_drop(root, place) if is_remote(place) else Path(place)
         facts = gate_drop(root, local, source, name)
+        if local != Path(place):
+            local.unlink(missing_ok=True)
         number = facts["number"]
         if facts["status"] == "held":
             why = "; ".join(facts.get("held_because") or ()) or "see `asd drop show`"
@@ -60,8 +62,6 @@ def on_drop(workspace: str, place: str, source: str, name: str, sha256: str = ""
             return State(type=StateType.FAILED, name="Held", message=text)
         result = run_and_judge(root, rehearse=due_after_drop(Layout(root)))
         share(root, f"Drop {number} from {shown}\n\n{len(result.ran)} stages ran")
-        if local != Path(place):
-            local.unlink(missing_ok=True)
         return result.state(f"drop {number} ({shown})")
 
 

@@ -25,6 +25,7 @@ from asd.errors import ParamsError
 from asd.intake.arrivals import is_remote
 from asd.layout import Layout
 from asd.lifeline import PARENT, die_with_parent, kill_group
+from asd.operations.run_branch import check_branch
 from asd.params import load_workspace
 from asd.readiness import protect_local
 from asd.run_lock import hold_service
@@ -186,6 +187,8 @@ def _check(layout: Layout, options: argparse.Namespace) -> None:
         raise ParamsError(
             "--no-runner needs service.name in params.yaml: the name of the deployments in prefect.yaml"
         )
+    if params.commit:
+        check_branch(layout, params.branch)
     if not is_remote(params.inbox):
         (layout.root / params.inbox).mkdir(parents=True, exist_ok=True)
     ports = [("--port", options.host, options.port)]

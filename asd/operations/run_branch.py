@@ -47,6 +47,25 @@ def commit_run(layout: Layout, branch: str, message: str) -> Committed:
         ParamsError: no git repository, no name for a branch, or the branch is checked out.
         GitError: git failed.
     """
+    check_branch(layout, branch)
+    reference = f"refs/heads/{branch}"
+    tip = _commit_of(layout.root, reference)
+    head = _commit_of(layout.root, "HEAD")
+    with tempfile.TemporaryDirectory(prefix="asd-git-") as folder:
+        tree = _tree(layout, {"GIT_INDEX_FILE": str(Path(folder) / "index")}, head)
+    if tip and tree == _run(layout.root, "rev-parse", f"{tip}^{{tree}}"):
+        return Committed(branch, tip, is_new=False)
+    commit = _commit(layout.root, tree, _parents(layout.root, tip, head), message)
+    _need(layout.root, "update-ref", "-m", "asd", reference, commit, tip or _NONE)
+    return Committed(branch, commit, is_new=True)
+
+
+def check_branch(layout: Layout, branch: str) -> None:
+    """Refuse a branch that no run can be committed to.
+
+    Raises:
+        ParamsError: no git repository, no name for a branch, or the branch is checked out.
+    """
     top = _run(layout.root, "rev-parse", "--show-toplevel", may_fail=True)
     if not top:
         raise ParamsError("service.commit is on, but the workspace is in no git repository (`git init`)")
@@ -58,15 +77,6 @@ def commit_run(layout: Layout, branch: str, message: str) -> Committed:
         raise ParamsError(
             f"service.branch {branch} is checked out; check out another one, so that no file of yours changes"
         )
-    tip = _commit_of(layout.root, reference)
-    head = _commit_of(layout.root, "HEAD")
-    with tempfile.TemporaryDirectory(prefix="asd-git-") as folder:
-        tree = _tree(layout, {"GIT_INDEX_FILE": str(Path(folder) / "index")}, head)
-    if tip and tree == _run(layout.root, "rev-parse", f"{tip}^{{tree}}"):
-        return Committed(branch, tip, is_new=False)
-    commit = _commit(layout.root, tree, _parents(layout.root, tip, head), message)
-    _need(layout.root, "update-ref", "-m", "asd", reference, commit, tip or _NONE)
-    return Committed(branch, commit, is_new=True)
 
 
 def recorded_paths(layout: Layout) -> list[Path]:

@@ -17,7 +17,10 @@ from asd.layout import Layout
 from asd.progress import Reporter
 from tests.flows.s3_server import VARIABLES, s3_server
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 INBOX = "s3://bucket/inbox"
 MOST = 10**6
 

@@ -6,6 +6,7 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flows import _commands, _dvc, _process
 from flows._commands import Said
 from flows._dvc import Outcome, PlannedStage
 from flows._lines import Line
+from flows._rehearsal import due_after_drop
 from tests.flows import service
 
 pytestmark = [
@@ -147,28 +149,32 @@ def test_label_file_of_the_source_is_given_to_the_gate(played: Played) -> None:
 
 
 @pytest.mark.parametrize(
-    ("when", "before", "wanted"),
+    ("when", "last", "wanted"),
     [
-        *(("first", False, True), ("first", True, False), ("each_drop", True, True)),
-        *(("never", False, False), ("monthly", False, True), ("monthly", True, True)),
+        *(("first", None, True), ("first", "2026-01-31T12:00:00Z", False)),
+        *(("each_drop", "2026-01-31T12:00:00Z", True), ("never", None, False)),
+        *(("monthly", None, True), ("monthly", "2026-01-31T12:00:00Z", True), ("monthly", "now", False)),
     ],
 )
-def test_rehearsal_comes_before_the_gates_when_it_is_due(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, before: bool, wanted: bool
-) -> None:
-    played = Played(tmp_path / "w", monkeypatch)
-    params = played.layout.params
-    params.write_text(params.read_text().replace("rehearse: never", f"rehearse: {when}"))
-    if before:
-        played.layout.rehearsals.parent.mkdir(parents=True)
-        played.layout.rehearsals.write_text('{"at": "2026-01-31T12:00:00Z"}\n')
+def test_when_a_rehearsal_is_due(tmp_path: Path, when: str, last: str | None, wanted: bool) -> None:
+    layout = rehearsing(service.workspace(tmp_path / "w"), when)
+    if last:
+        moment = datetime.now(UTC).isoformat() if last == "now" else last
+        layout.rehearsals.parent.mkdir(parents=True)
+        layout.rehearsals.write_text(json.dumps({"at": moment}) + "\n")
+    assert due_after_drop(layout) == wanted
+
+
+def rehearsing(layout: Layout, when: str) -> Layout:
+    text = layout.params.read_text()
+    layout.params.write_text(text.replace("rehearse: never", f"rehearse: {when}"))
+    return layout
+
+
+def test_rehearsal_comes_before_the_gates(played: Played) -> None:
+    rehearsing(played.layout, "first")
     assert played.on_drop().is_completed()
-    words = [one.partition(" ")[0] for one in played.words]
-    assert ("rehearse" in words) == wanted
-    if wanted:
-        assert "rehearse --attacks badnets --fraction 0.05" in played.words
-        assert words[-2] == "rehearse"
-    gc.collect()
+    assert played.words[-2] == "rehearse --attacks badnets --fraction 0.05"
 
 
 def test_flow_waits_while_another_run_has_the_workspace(
@@ -188,6 +194,33 @@ def test_flow_waits_while_another_run_has_the_workspace(
     monkeypatch.setattr(_run, "pause", pause)
     assert played.on_drop().is_completed()
     assert len(waited) == 3
+
+
+def test_run_on_a_gpu_takes_a_slot_of_the_limit_while_its_stages_run(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows._setup import ensure_gpu_limit
+
+    def slots() -> int:
+        with get_client(sync_client=True) as client:
+            return client.read_global_concurrency_limit_by_name("gpu").active_slots
+
+    with get_client(sync_client=True) as client:
+        ensure_gpu_limit(client, "gpu", 1)
+    seen, repro = [], played.repro
+
+    def watching(*words: Any) -> Outcome:
+        seen.append(slots())
+        return repro(*words)
+
+    monkeypatch.setattr(_dvc, "repro", watching)
+    monkeypatch.setenv("ASD_DEVICE", "cuda")
+    assert played.on_drop().is_completed()
+    monkeypatch.setenv("ASD_DEVICE", "cpu")
+    assert played.on_drop("tuesday").is_completed()
+    assert (seen, slots()) == ([1, 0], 0)
 
 
 def test_server_that_cannot_take_artifacts_ends_no_run(
