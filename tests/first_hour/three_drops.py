@@ -63,7 +63,7 @@ def on_sheets(file: Path) -> dict[str, list[str]]:
 
 
 def asd(folder: Path, *words: str) -> None:
-    sys.stdout.write(f"$ asd {chr(32).join(words)}\n")
+    sys.stdout.write(" ".join(("$ asd", *words)) + "\n")
     sys.stdout.flush()
     subprocess.run([str(Path(sys.executable).parent / "asd"), *words], cwd=folder, check=True)
 
