@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _DROP = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)/drop-(\d{4,})/")
 
@@ -16,6 +17,16 @@ def drop_of(source: str) -> tuple[str, int] | None:
     """Vendor and number of the drop that a sample came from; None if it came from none."""
     found = _DROP.match(source)
     return (found[1], int(found[2])) if found else None
+
+
+def by_drop(sources: Sequence[str]) -> dict[tuple[str, int], list[int]]:
+    """Vendor and number of each drop -> rows of its samples, drops in the order in which they come."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for row, source in enumerate(sources):
+        drop = drop_of(source)
+        if drop is not None:
+            found.setdefault(drop, []).append(row)
+    return found
 
 
 def source_group(source: str, class_name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asd import sources, store
-from asd.drop_records import union
+from asd.drop_records import read_records, union
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.operations.plan import Plan, ask_plan
@@ -137,7 +137,7 @@ def _gates(workspace: Workspace) -> dict[str, Any]:
 def _needs(workspace: Workspace, cells: Sequence[Cell]) -> list[str]:
     layout = workspace.layout
     found = [_source_need(workspace, dataset) for dataset in workspace.params.cells.datasets]
-    found += [_seed_need(workspace), _disk_need(layout.root)]
+    found += [_seed_need(workspace), _disk_need(layout.root), *_held_drops(layout)]
     if code_changed(workspace):
         found.append(
             "the installed code is newer than asd.lock: `asd run` takes it in and reruns what it changes"
@@ -203,6 +203,19 @@ def _seed_need(workspace: Workspace) -> str:
     named = str(getattr(seeds, "keys_file", "trusted.csv"))
     files = [layout.seeds_by_people / name for name in (named, "trusted.csv")]
     return "" if any(file.is_file() for file in files) else f"no seeds yet: {tell}"
+
+
+def _held_drops(layout: Layout) -> list[str]:
+    """Drops that wait for a person."""
+    try:
+        held = [record for record in read_records(layout) if record.status == "held"]
+    except AsdError as error:
+        return [str(error)]
+    return [
+        f"drop {one.number} from {one.source} is held: {'; '.join(one.held_because)}: "
+        f"`asd drop show {one.number}`"
+        for one in held
+    ]
 
 
 def _disk_need(root: Path) -> str:

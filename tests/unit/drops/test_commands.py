@@ -177,6 +177,17 @@ def test_a_workspace_without_drops_is_told_how_to_get_one(root: Path, run: Any, 
     assert "asd init DIR --preset drops" in said
 
 
+def test_the_status_names_a_drop_that_waits(root: Path) -> None:
+    from asd.operations.status import _needs
+
+    space = made.workspace(root, DROPS)
+    assert any("no accepted drop yet: `asd drop add PATH" in text for text in _needs(space, []))
+    made.add(space, [made.accepted(1), made.refused(2, "unknown-label", "moggy")])
+    needs = [text for text in _needs(space, []) if text.startswith("drop 1")]
+    assert len(needs) == 1
+    assert "not known: 'moggy' (1): `asd drop show 1`" in needs[0]
+
+
 def test_the_data_set_has_no_source_to_be_set(run: Any, tmp_path: Path) -> None:
     said = run("source", "set", "drops", tmp_path, code=2)
     assert "made from drops: `asd drop add PATH" in said
