@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asd import store
 from asd.errors import DataError
-from asd.intake.checks import Labels, Problem, check_bytes, check_name
+from asd.intake.checks import Labels, Problem, check_bytes, check_name, ending_of
 from asd.intake.duplicates import Candidate, Duplicates, Passed
 from asd.intake.index import ContentIndex
 from asd.intake.labels_file import read_labels_file as read_labels_file
@@ -18,6 +18,7 @@ from asd.intake.pool import Copy, DecodePool, NoCopy, Task
 from asd.intake.reader import Reader
 from asd.intake.readers import folder
 from asd.intake.readers.entry import Entry
+from asd.intake.readers.labels import ENDINGS
 from asd.intake.reasons import FLAGS, REASONS
 from asd.intake.types import Accepted, Judged, Refused
 from asd.intake_params import IntakeParams
@@ -143,7 +144,8 @@ class _Gate:
             for one in self._reader.receive():
                 self._take(one)
         elif others:
-            self._reader.look()
+            for one in self._reader.look():
+                self._take(one)
 
     def _take(self, entry: Entry) -> None:
         """A file from the reader: checked as far as it goes without decoding."""
@@ -227,13 +229,17 @@ def _shorten(path: str) -> str:
 def drop_sha256(source: Path) -> str:
     """SHA-256 (hex) of a drop as sent: of the file, or over names, sizes and hashes of a folder's files.
 
+    Of a labels file: of its name and of the folder that it lies in, which is the drop.
+
     Raises:
         DataError: it cannot be read.
     """
     try:
-        if not source.is_dir():
+        is_labels = ending_of(source.name) in ENDINGS and not source.is_dir()
+        if not source.is_dir() and not is_labels:
             return store.file_sha256(source)
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(source.name.encode("utf-8", "surrogateescape") if is_labels else b"")
+        source = source.parent if is_labels else source
         for file in folder.walk(source):
             what = file.problem[0] if file.problem else _sha256(file)
             digest.update(file.name.encode("utf-8", "surrogateescape") + f"\0{file.size}\0{what}\n".encode())

@@ -88,10 +88,14 @@ class Reader:
         """Begin to count its silence anew."""
         self._watch.restart()
 
-    def look(self) -> None:
-        """Kill it when it has said nothing for too long."""
+    def look(self) -> Iterator[Entry]:
+        """Kill it when it has said nothing for too long.
+
+        Raises:
+            DataError: as `receive`.
+        """
         if self._watch.is_over:
-            self.child.close()
+            yield self._died()
 
     def _understand(self, fields: list[bytes]) -> Entry | None:
         kind, *rest = fields
