@@ -47,7 +47,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 lock:  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --universal --upgrade --no-header --no-annotate --python-version 3.11 \
-	  --extra dev --extra onnx --extra timm --quiet pyproject.toml -o requirements.lock
+	  --extra dev --extra onnx --extra s3 --extra timm --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove caches of tools; results, downloads and .venv stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

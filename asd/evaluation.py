@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from asd.errors import DataError
 from asd.layout import Cell
-from asd.metrics import WHY_UNTRUSTED, Rate, agreement, per_class_accuracy
+from asd.metrics import UNTRUSTED, WHY_UNTRUSTED, Rate, agreement, per_class_accuracy
+from asd.source_groups import by_drop
 from asd.truth import ProbeTruth
 from asd.types import DataView, Images, Labels
 
@@ -88,6 +89,26 @@ def evaluate(cell: Cell, classifier: Predicts, test: DataView, triggered: DataVi
         "asr_minus_base": None if success.value is None or base.value is None else success.value - base.value,
         "per_class_accuracy": per_class if test.trusted else None,
         "per_class_acc_untrusted": None if test.trusted else per_class,
+        **_by_drop(predicted, test),
+    }
+
+
+def _by_drop(predicted: Labels, test: DataView) -> dict[str, Any]:
+    """Accuracy of each drop and of each source; null where the test set comes from no drop."""
+    drops = by_drop(test.index.sources)
+    sources: dict[str, list[int]] = {}
+    for (vendor, _), rows in drops.items():
+        sources.setdefault(vendor, []).extend(rows)
+
+    def figures(rows: list[int]) -> dict[str, Any]:
+        found = agreement(predicted[rows], test.labels[rows])
+        return {"acc" if test.trusted else UNTRUSTED: found.value, "interval": _interval(found), "n": found.n}
+
+    if not drops:
+        return {"per_drop": None, "per_source": None}
+    return {
+        "per_drop": {str(number): {"source": v, **figures(rows)} for (v, number), rows in drops.items()},
+        "per_source": {vendor: figures(rows) for vendor, rows in sources.items()},
     }
 
 

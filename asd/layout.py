@@ -101,6 +101,30 @@ class Layout:
         """Bytes of refused files by hash: hostile, of this machine only (ignored by git and DVC)."""
         return self.local / "quarantine" / f"{number:04d}"
 
+    def drop_labels(self, source: str) -> Path:
+        """What a source calls our classes: the label file that the service gives to the gate (in git)."""
+        return self.drop_records / "labels" / f"{source}.csv"
+
+    @property
+    def staging(self) -> Path:
+        """Drops that were downloaded from an object store (ignored by git; may be deleted)."""
+        return self.local / "staging"
+
+    @property
+    def inbox_journal(self) -> Path:
+        """What the watcher of the inbox has seen and started."""
+        return self.local / "inbox.json"
+
+    @property
+    def service_lock(self) -> Path:
+        """Held by the `asd serve` of this workspace."""
+        return self.local / "serve.lock"
+
+    @property
+    def service_facts(self) -> Path:
+        """Addresses of the running service."""
+        return self.local / "serve.json"
+
     @property
     def drop_index(self) -> Path:
         """Contents seen in earlier drops and the test set (derived; may be deleted)."""

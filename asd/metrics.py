@@ -20,6 +20,9 @@ Z_95 = 1.959963984540054
 
 Scores = NDArray[np.floating[Any]]
 
+UNTRUSTED = "acc_untrusted"
+"""What accuracy is called where nobody vouches for the test labels."""
+
 WHY_UNTRUSTED = (
     "nobody vouches for the labels of the test set, so a wrong label counts as a mistake of the model"
 )

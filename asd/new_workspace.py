@@ -20,6 +20,7 @@ _FILES = {
     "dvc_gitignore": ".dvc/.gitignore",
     "gitignore": ".gitignore",
     "dvcignore": ".dvcignore",
+    "prefect.yaml": "prefect.yaml",
     "seeds_readme.md": "seeds/README.md",
     "exclusions.csv": "reviews/exclusions.csv",
 }

@@ -162,6 +162,11 @@ class Workspace:
         section = {k: v for k, v in getattr(self.params, kind)[name].items() if k != "use"}
         return Variant(name, plugin, module, check(module.Params, section, f"{kind}.{name}"))
 
+    def drop_datasets(self) -> tuple[str, ...]:
+        """Variants of data sets that are made from data drops, those in use first."""
+        names = dict.fromkeys((*self.params.cells.datasets, *self.params.datasets))
+        return tuple(name for name in names if self.plugin_name("datasets", name) == "drops")
+
     def model_variant(self) -> Variant:
         """The network that the top section `model` names."""
         plugin = self.params.model.use

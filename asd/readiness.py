@@ -35,8 +35,12 @@ def make_ready(root: Path) -> Readied:
     workspace = load_workspace(root)
     layout = workspace.layout
     protect_local(layout)
+    of_drops = workspace.drop_datasets()
+    for dataset in of_drops:
+        sources.point_at_drops(layout, dataset)
     for dataset in (*workspace.params.cells.datasets, sources.SEEDS):
-        sources.ensure_pointer(layout, dataset)
+        if dataset not in of_drops:
+            sources.ensure_pointer(layout, dataset)
     if not layout.seeds_by_people.is_dir():
         _place("seeds_readme.md", layout.seeds_by_people / "README.md")
     if not layout.exclusions.exists():

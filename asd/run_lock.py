@@ -1,4 +1,4 @@
-"""One `asd run` at a time in a workspace."""
+"""One `asd run` at a time in a workspace, and one `asd serve`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from asd.errors import BusyError
 from asd.layout import Layout
@@ -21,33 +22,61 @@ def hold_workspace(layout: Layout) -> Iterator[None]:
         BusyError: another run holds it; names its process id.
         DiskError: the workspace may not be written to.
     """
-    with disk_errors(layout.run_lock):
-        layout.run_lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = layout.run_lock.open("a+")
+    with _hold(layout.run_lock, "another asd run (pid %s) works in this workspace: ", layout):
+        yield
+
+
+@contextlib.contextmanager
+def hold_service(layout: Layout) -> Iterator[None]:
+    """Be the `asd serve` of the workspace.
+
+    Raises:
+        BusyError: another one is; names its process id.
+        DiskError: the workspace may not be written to.
+    """
+    with _hold(layout.service_lock, "another asd serve (pid %s) serves this workspace: ", layout):
+        yield
+
+
+@contextlib.contextmanager
+def _hold(lock: Path, busy: str, layout: Layout) -> Iterator[None]:
+    with disk_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a+")
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            raise BusyError(
-                f"another asd run (pid {holder}) works in this workspace: {layout.root}"
-            ) from None
-        with disk_errors(layout.run_lock):  # unbuffered: closing must not fail a second time on a full disk
+            raise BusyError(busy % (stream.read().strip() or "unknown") + str(layout.root)) from None
+        with disk_errors(lock):  # unbuffered: closing must not fail a second time on a full disk
             os.ftruncate(stream.fileno(), 0)
             os.write(stream.fileno(), f"{os.getpid()}\n".encode())
-        yield
+        try:
+            yield
+        finally:  # this process may live on: whoever asks must not have to try the lock
+            with contextlib.suppress(OSError):
+                os.ftruncate(stream.fileno(), 0)
 
 
 def holder(layout: Layout) -> int | None:
     """The process id of the run that holds the workspace; None if none does."""
+    return _holder(layout.run_lock)
+
+
+def service_holder(layout: Layout) -> int | None:
+    """The process id of the `asd serve` of the workspace; None if there is none."""
+    return _holder(layout.service_lock)
+
+
+def _holder(lock: Path) -> int | None:
     try:
-        pid = int(layout.run_lock.read_text())
+        pid = int(lock.read_text())
     except (OSError, ValueError):
         return None
     if not is_alive(pid):  # so that the lock is tried only where it is probably held
         return None
-    with layout.run_lock.open("a") as stream:
+    with lock.open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

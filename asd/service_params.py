@@ -12,6 +12,11 @@ class ServiceParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        description="of this workspace's deployments on the Prefect server; null: from the folder's name",
+    )
     inbox: str = Field(
         "inbox",
         min_length=1,
@@ -31,4 +36,7 @@ class ServiceParams(BaseModel):
     )
     rehearse_attacks: tuple[str, ...] = Field(("badnets",), min_length=1)
     rehearse_fraction: float = Field(0.05, gt=0, lt=1, description="share of the copy that is planted")
+    gpu_limit: str = Field(
+        "gpu", min_length=1, description="Prefect concurrency limit; a run on a GPU takes one slot of it"
+    )
     notify: str | None = Field(None, description="a Prefect notification block, such as custom-webhook/team")

@@ -3,7 +3,8 @@
 In git: `sources/<dataset>.json`, the hash of the content and nothing else, on which `fetch`
 depends. Of this machine only: the location, in `.asd/sources.yaml` or in the environment
 variable `ASD_SOURCE_<DATASET>`, which wins. `<dataset>.test` is a test set beside the data; its
-pointer stands as `test` in that of the data set, so that `fetch` depends on both.
+pointer stands as `test` in that of the data set, so that `fetch` depends on both. The pointer of a
+data set made from drops says which drops: it follows from the records in `drops/`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from asd import store
+from asd.drop_records import read_records, union_sha256
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import NAME_PATTERN
@@ -26,7 +28,8 @@ from asd.params import NAME_PATTERN
 TEST = ".test"  # after a data set's name: the test set that somebody vouches for
 SEEDS = "seeds"  # not a data set: trusted seed images outside the training set
 _EMBEDDED = {"content_sha256": None, "kind": "embedded"}
-_KINDS = ("folder", "file", "url", "embedded")
+DROPS = "drops"
+_KINDS = ("folder", "file", "url", "embedded", DROPS)
 
 
 def set_source(
@@ -63,8 +66,42 @@ def set_source(
     if is_test:
         store.write_json(layout.source(name), {**_read_whole(layout, name), "test": pointer})
     else:
-        store.write_json(layout.source(name), {**pointer, **_test_part(layout, name)})
+        _write(layout, name, pointer)
     return pointer
+
+
+def point_at_drops(layout: Layout, dataset: str) -> None:
+    """Let the pointer of `dataset` say which drops are in it; left alone where it does already.
+
+    Raises:
+        DataError: a record of a drop is damaged.
+    """
+    pointer = {"content_sha256": union_sha256(read_records(layout)), "kind": DROPS}
+    try:
+        if layout.source(dataset).exists() and read_pointer(layout, dataset) == pointer:
+            return
+    except DataError:  # it is about to be replaced
+        pass
+    _write(layout, dataset, pointer)
+
+
+def check_drops(layout: Layout, dataset: str) -> None:
+    """The drops are those that the pointer in git says.
+
+    Raises:
+        DataError: they are not, or a record or the pointer is damaged.
+    """
+    wanted, found = read_pointer(layout, dataset), union_sha256(read_records(layout))
+    if wanted != {"content_sha256": found, "kind": DROPS}:
+        raise DataError(
+            f"{layout.source(dataset)} does not fit the records in {layout.drop_records}: drops came or "
+            "went; `asd run` (or `asd lock`) brings it up to date"
+        )
+
+
+def _write(layout: Layout, name: str, pointer: dict[str, Any]) -> None:
+    """Replace a pointer; its `test` part stays."""
+    store.write_json(layout.source(name), {**pointer, **_test_part(layout, name)})
 
 
 def _test_part(layout: Layout, name: str) -> dict[str, Any]:

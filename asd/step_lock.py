@@ -1,4 +1,4 @@
-"""One writer per step and item, also beside an orphan of a killed run."""
+"""One writer per step and item (or per anything with a lock file), also beside an orphan of a killed run."""
 
 from __future__ import annotations
 
@@ -32,11 +32,26 @@ def hold_step(
         BusyError: another process still holds it then; names its pid.
     """
     path = layout.step_lock(f"{step}@{str(item).replace('/', '-')}")
+    with hold(path, f"step {step} {item}", patience=patience):
+        yield
+
+
+@contextlib.contextmanager
+def hold(path: Path, what: str, *, patience: float = ORPHAN_SECONDS) -> Iterator[None]:
+    """Hold the lock of a file; the system frees it when the process ends, however it ends.
+
+    Args:
+        what: what is locked, for the error.
+        patience: seconds to wait for a holder that is about to die.
+
+    Raises:
+        BusyError: another process still holds it then; names its pid.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a+")
     with stream:
-        _lock(stream, f"step {step} {item}", patience)
+        _lock(stream, what, patience)
         with disk_errors(path):  # unbuffered: closing must not fail a second time on a full disk
             os.ftruncate(stream.fileno(), 0)
             os.write(stream.fileno(), f"{os.getpid()}\n".encode())

@@ -17,8 +17,10 @@ from typing import Any
 
 import yaml
 
+from asd.drop_records import read_records
 from asd.errors import AsdError, DataError
 from asd.layout import Layout
+from asd.shards.drop_folder import verify_drop
 from asd.shards.manifest import MANIFEST
 from asd.shards.verify import verify_folder
 
@@ -69,6 +71,7 @@ def verify_workspace(root: Path) -> Findings:
     cache = root / settings.get("cache.dir", ".dvc/cache")
     findings = Findings()
     findings.note("shard folders", _shards(layout))
+    findings.note("drops", _drops(layout))
     findings.note("results", _results(layout, cache))
     findings.note("cache objects", _objects(cache, "delete it, then `dvc pull` or `asd run`"))
     for key, url in sorted(settings.items()):
@@ -119,11 +122,31 @@ def _shards(layout: Layout) -> Iterator[Broken | None]:
         folder = manifest.parent
         if any(part.startswith(".") for part in folder.relative_to(layout.data).parts):
             continue  # still being written
+        if folder.is_relative_to(layout.drops):
+            continue  # of another form; see _drops
         try:
             verify_folder(folder)
         except AsdError as error:
             place = str(folder.relative_to(layout.root))
             yield Broken(place, str(error), f"delete {place}, then `dvc checkout` or `asd run`")
+        else:
+            yield None
+
+
+def _drops(layout: Layout) -> Iterator[Broken | None]:
+    """The folders of all drops against their records."""
+    try:
+        records = read_records(layout)
+    except AsdError as error:
+        yield Broken(str(layout.drop_records), str(error), "take the file back from git")
+        return
+    for part in (part for record in records for part in record.parts):
+        folder = layout.drops / part.folder
+        try:
+            verify_drop(folder, part.manifest_sha256)
+        except AsdError as error:
+            place = str(folder.relative_to(layout.root))
+            yield Broken(place, str(error), f"delete {place}, then `dvc checkout {place}.dvc` or `dvc pull`")
         else:
             yield None
 

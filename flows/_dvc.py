@@ -215,7 +215,7 @@ class _Reading:
             return Outcome(0, cached=self.cached)
         if stopping():
             return Outcome(_INTERRUPTED, "stopped")
-        number = _signal_of(code if self.status is None else self.status)
+        number = signal_of(code if self.status is None else self.status)
         if number:
             return Outcome(128 + number, f"killed by {_signal_name(number)}", retry=True)
         if self.errors:
@@ -227,7 +227,7 @@ class _Reading:
         return Outcome(self.status or 1, said or f"dvc ended with exit code {code} and said nothing")
 
 
-def _signal_of(code: int) -> int:
+def signal_of(code: int) -> int:
     """The signal behind an exit code: of Python (negative) or of a shell (128 + n); else 0."""
     if code < 0:
         return -code

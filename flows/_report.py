@@ -37,14 +37,6 @@ def show(root: Path, cells: Sequence[Cell]) -> None:
         print(f"audit report: {path}")
 
 
-def publish(root: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> None:
-    """Put the table and a summary on the server, as artifacts of the flow run."""
-    from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
-    create_table_artifact(rows(root, cells), key="results", description="One row per cell")
-    create_markdown_artifact(summary(root, cells, failures), key="summary", description="How the run went")
-
-
 def summary(root: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
     """Failures and reports of a run as Markdown; paths below the workspace."""
     lines = [f"{len(cells)} cells, {len(failures)} failed stages", ""]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Task, flow, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
@@ -24,14 +23,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.operations.run_record import RunRecord
-from flows import _dvc, _process, _report
+from flows import _dvc, _process
+from flows._artifacts import ProgressArtifact, publish
 from flows._cells import parse_cell
 from flows._dvc import Outcome, PlannedStage
 from flows._lines import Line
 from flows._screen import Screen, figures, title
 
 MAX_THREADS = 64  # threads that only wait; how many stages work at once is `jobs`
-_ARTIFACT_EVERY = 5.0  # seconds
 
 
 class StageFailedError(Exception):
@@ -72,28 +71,6 @@ def worth_retrying(_task: Task[..., object], run: TaskRun, state: State) -> bool
     return isinstance(error, StageFailedError) and error.outcome.retry and not _process.stopping()
 
 
-class _ProgressArtifact:
-    """The bar of one task on the server, written at most every few seconds."""
-
-    def __init__(self, stage: str) -> None:
-        self._key = _report.slug(stage)
-        self._id: object = None
-        self._next = 0.0
-
-    def show(self, line: Line) -> None:
-        total = line.event.get("total") or 0
-        if line.kind != "progress" or not total or time.monotonic() < self._next:
-            return
-        percent = 100.0 * float(line.event.get("done", 0)) / float(total)
-        if self._id is None:
-            self._id = create_progress_artifact(
-                percent, key=self._key, description=str(line.event.get("label", ""))
-            )
-        else:
-            update_progress_artifact(self._id, percent)  # type: ignore[arg-type]
-        self._next = time.monotonic() + _ARTIFACT_EVERY
-
-
 @task(
     task_run_name="{stage}",
     cache_policy=NO_CACHE,
@@ -105,7 +82,7 @@ class _ProgressArtifact:
 def run_stage(stage: str, reason: str, work: Work) -> str:
     """Bring one stage up to date and say how: done, cached."""
     logger = get_run_logger()
-    bar = _ProgressArtifact(stage)
+    bar = ProgressArtifact(stage)
 
     def on_line(line: Line) -> None:
         work.screen.line(line, stage)
@@ -160,7 +137,24 @@ def defend(
     """
     root = Path(workspace)
     wanted = [parse_cell(cell) for cell in cells]
-    stages = [stage for stage in plan or _dvc.stale_stages(root, wanted) if stage.stale]
+    return run_stages(root, wanted, jobs, plan, record, verbose=verbose)
+
+
+def run_stages(
+    root: Path,
+    cells: Sequence[Cell],
+    jobs: int,
+    plan: Sequence[PlannedStage] | None = None,
+    record: RunRecord | None = None,
+    *,
+    verbose: bool = False,
+) -> list[str]:
+    """What any flow does to bring cells up to date; for the arguments see `defend`.
+
+    Raises:
+        DefendError: a stage failed; the other cells ran on.
+    """
+    stages = [stage for stage in plan or _dvc.stale_stages(root, cells) if stage.stale]
     with Screen(verbose=verbose) as screen:
         futures: dict[str, PrefectFuture[str]] = {}
         work = Work(root, jobs, screen, record or RunRecord(Layout(root)))
@@ -176,7 +170,7 @@ def defend(
             _process.kill_all()
             raise
     failures = _failures(futures)
-    _report.publish(root, wanted, {failure.stage: failure.outcome.message for failure in failures})
+    publish(root, cells, {failure.stage: failure.outcome.message for failure in failures})
     if failures:
         skipped = sum(not f.state.is_completed() for f in futures.values()) - len(failures)
         raise DefendError(failures, skipped)

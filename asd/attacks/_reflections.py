@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.types import DataView, Images
 
 

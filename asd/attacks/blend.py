@@ -21,7 +21,7 @@ from asd.attacks._files import read_picture
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.errors import ParamsError
 from asd.types import DataView, Images
 

@@ -23,7 +23,7 @@ from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
 from asd.attacks._pixels import move_one, to_uint8
 from asd.attacks._trigger import to_channels, top_left
-from asd.datasets._images import decode_picture, decode_with_alpha
+from asd.datasets._decode import decode_picture, decode_with_alpha
 from asd.errors import ParamsError
 from asd.types import DataView, Images, Mask, content_sha256
 

@@ -87,8 +87,8 @@ def _parquet(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
             writer.close()
 
 
-def _csv(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+def write_csv(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    """A CSV file; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
     writer: pa.csv.CSVWriter | None = None
     try:
         for batch in batches:
@@ -129,7 +129,7 @@ def _keys(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
 
 _WRITERS: dict[str, Callable[[Path, Iterable[pa.RecordBatch]], None]] = {
     ".parquet": _parquet,
-    ".csv": _csv,
+    ".csv": write_csv,
     ".jsonl": _jsonl,
     ".txt": _keys,
 }

@@ -2,7 +2,8 @@
 
 DuckDB reads the Parquet files where they lie and only what a question needs; nothing is copied.
 Views: `samples` (a row a sample), `history` (a row a sample and epoch), `pools` (a row an
-epoch), `runs` and `reviews`. Each has a column `run`, the name of the run.
+epoch), `runs` and `reviews`; each has a column `run`, the name of the run. `drops` has a row a data
+drop, and `provenance` says of every sample of a drop which one, whose, under what name and when.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asd.audit.ledger_sql import check_question, quoted
+from asd.audit.ledger_sql import DROP_PATTERN, check_question, quoted
 from asd.audit.ledger_tables import (
+    DROPS,
     LIGHT_COLUMNS,
     POOLS,
     REVIEWS,
     RUNS,
     SAMPLES,
+    drop_rows,
     pool_rows,
     review_rows,
     run_row,
@@ -35,7 +38,7 @@ from asd.audit.runs import Run
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 
-VIEWS = ("samples", "history", "pools", "runs", "reviews")
+VIEWS = ("samples", "history", "pools", "runs", "reviews", "drops", "provenance")
 
 MEMORY_LIMIT_MB = 1300
 THREADS = 2
@@ -45,6 +48,16 @@ MOST_SECONDS = 120
 
 MOST_LOADED = 2
 """Runs whose `LIGHT_COLUMNS` are kept in memory."""
+
+
+_PROVENANCE = f"""create view provenance as
+select s.run, s.row, s.key, s.content_sha256, s."drop", s.source, s.path, d.arrived from (
+  select run, row, key, content_sha256, regexp_extract(source, '{DROP_PATTERN}', 1) as source,
+    try_cast(regexp_extract(source, '{DROP_PATTERN}', 2) as integer) as "drop",
+    regexp_replace(source, '{DROP_PATTERN}', '') as path
+  from samples where regexp_matches(source, '{DROP_PATTERN}')
+) s left join drops d on d."drop" = s."drop"
+"""
 
 
 class Ledger:
@@ -81,6 +94,8 @@ class Ledger:
             self._add_table("pools", POOLS, [row for run in runs for row in pool_rows(run)])
             self._add_table("runs", RUNS, [run_row(run, self._counts[run.name]) for run in runs])
             self._add_table("reviews", REVIEWS, review_rows(layout.review_log))
+            self._add_table("drops", DROPS, drop_rows(layout))
+            self._database.execute(_PROVENANCE)
             self._lock_down()
         except BaseException:
             self._database.close()

@@ -15,6 +15,15 @@ import duckdb
 
 from asd.errors import ParamsError
 
+DROP_PATTERN = "^([A-Za-z0-9][A-Za-z0-9._-]*)/drop-([0-9]{4,})/"
+"""How the source of a sample of a drop begins: `asd.source_groups` for SQL."""
+SOURCE_FOLDER = (
+    f"case when regexp_matches(source, '{DROP_PATTERN}') then regexp_extract(source, '{DROP_PATTERN}') "
+    "when contains(source, '#') then split_part(source, '#', 1) || '#' "
+    "else regexp_replace(source, '[^/]*$', '') end"
+)
+"""What `asd.source_groups.source_group` needs of a source: few values for many samples."""
+
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
 _LONGEST = 100_000
 

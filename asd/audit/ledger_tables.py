@@ -8,7 +8,9 @@ from typing import Any
 
 from asd import store
 from asd.audit.runs import Run
+from asd.drop_records import read_records
 from asd.errors import DataError
+from asd.layout import Layout
 
 SAMPLES = {
     "key": "varchar",
@@ -93,6 +95,21 @@ REVIEWS = {
     "note": "varchar",
 }
 
+DROPS = {
+    "drop": "integer",
+    "name": "varchar",
+    "source": "varchar",
+    "sha256": "varchar",
+    "arrived": "varchar",
+    "status": "varchar",
+    "files": "bigint",
+    "accepted": "bigint",
+    "quarantined": "bigint",
+    "readmitted": "bigint",
+    "label_flips": "bigint",
+}
+"""Columns of `drops`, a row a data drop."""
+
 LIGHT_COLUMNS = tuple(name for name in SAMPLES if not name.startswith(("decided_", "reason", "truth_label")))
 """What lists of samples show, filter and sort by."""
 
@@ -138,3 +155,11 @@ def review_rows(log: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
     except ValueError as error:
         raise DataError(f"{log} is damaged: {error}") from error
+
+
+def drop_rows(layout: Layout) -> list[dict[str, Any]]:
+    """Rows of `drops`: their records."""
+    return [
+        {name: record.number if name == "drop" else getattr(record, name) for name in DROPS}
+        for record in read_records(layout)
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from asd import metrics
+from asd.audit.by_drop import drop_shares
 from asd.audit.opinions import Opinions
 from asd.audit.record import STAGES, MetaEpoch, RecordedEpoch, RunRecord, TruthMasks
 from asd.audit.verdict import Judgement
@@ -27,6 +28,11 @@ def pool_figures(record: RunRecord, judged: Judgement, opinions: Opinions | None
         "final": _final(record),
         "meta_split": _meta_split(record),
         "verdicts": judged.counts(),
+        "drops": drop_shares(
+            record.index.sources,
+            record.final.in_clean,
+            None if judged.verdicts is None else judged.verdicts == "suspect",
+        ),
         "estimated_poisoned_share": judged.share.as_json() if judged.share else None,
         "suspects": _suspects(record, judged),
         "not_judged": [record.class_names[label] for label in judged.not_judged()],

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from asd.audit.ledger import Ledger, history_facts
+from asd.audit.ledger_sql import SOURCE_FOLDER
 from asd.audit.ledger_tables import LIGHT_COLUMNS
 from asd.audit.record import STAGES
 from asd.audit.runs import Run
@@ -161,8 +162,7 @@ def facets(ledger: Ledger, run: Run) -> Facets:
 def source_counts(ledger: Ledger, run: Run, verdict: str | None = None) -> dict[str, int]:
     """Samples by file or folder they came from, the most first; only those of `verdict` if given."""
     folders = ledger.rows(
-        "select case when contains(source, '#') then split_part(source, '#', 1) || '#' "
-        "else regexp_replace(source, '[^/]*$', '') end as name, class_name, count(*) as n "
+        f"select {SOURCE_FOLDER} as name, class_name, count(*) as n "
         f"from {ledger.light(run)} where run = $run and ($verdict is null or verdict = $verdict) "
         "group by all order by n desc limit $most",
         {"run": run.name, "verdict": verdict, "most": MOST_FACETS},

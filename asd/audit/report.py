@@ -95,6 +95,11 @@ def page_environment(templates: Path) -> Environment:
 
 def render_report(given: ReportInput) -> str:
     """The page as HTML text; the same input gives the same text."""
+    return report_environment().get_template("report.html.j2").render(_context(given)) + "\n"
+
+
+def report_environment() -> Environment:
+    """Jinja for this page and its parts, with words for values."""
     environment = page_environment(_TEMPLATES)
     environment.filters |= {
         "percent": percent,
@@ -104,7 +109,7 @@ def render_report(given: ReportInput) -> str:
         "safe_text": safe_text,
         "mib": lambda size: _ABSENT if size is None else f"{size / 2**20:,.0f} MiB",
     }
-    return environment.get_template("report.html.j2").render(_context(given)) + "\n"
+    return environment
 
 
 def report_facts(given: ReportInput) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from asd.errors import DataError
 from asd.exclusions import excluded, read_exclusions
 from asd.layout import Layout
 from asd.params import Workspace
+from asd.rehearsals import rehearsal_facts
 from asd.seeds.seed_set import read_seed_set
 from asd.ship.gates import judge_run
 
@@ -40,12 +41,30 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
         "estimated_poisoned_share": pools.get("estimated_poisoned_share"),
         "suspects_by_class": _by_class(ledger, run),
         "suspects_by_source": source_counts(ledger, run, "suspect"),
+        "drops": drop_facts(pools, store.read_json(run.metrics) if run.metrics.is_file() else {}),
         "exclusions": exclusion_facts(layout, cell.dataset),
         "seeds": _seeds(layout, run),
         "reviews": review_facts(ledger, layout, run),
         "gates": _gates(workspace, run),
+        "rehearsals": rehearsal_facts(workspace, cell) if run.revision == CURRENT else [],
         "warnings": [str(one.get("text")) for one in pools.get("warnings") or ()],
         "note": NO_PROOF,
+    }
+
+
+WHY_NO_DROP_ACC = "the test set comes from no drop, so there is no accuracy by drop or by source"
+
+
+def drop_facts(pools: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Clean share, suspects and accuracy of each drop and of each source; None without drops."""
+    shares = pools.get("drops")
+    if not shares:
+        return None
+    by_drop, by_source = metrics.get("per_drop"), metrics.get("per_source")
+    return {
+        "per_drop": [one | {"test": (by_drop or {}).get(str(one["drop"]))} for one in shares["per_drop"]],
+        "per_source": [one | {"test": (by_source or {}).get(one["source"])} for one in shares["per_source"]],
+        "why_no_accuracy": None if by_drop else WHY_NO_DROP_ACC,
     }
 
 
@@ -130,4 +149,4 @@ def _gates(workspace: Workspace, run: Run) -> list[dict[str, Any]] | None:
     if run.revision != CURRENT or run.cell not in workspace.cells():
         return None
     outcomes = judge_run(workspace, [run.cell])
-    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": str(o)} for o in outcomes]
+    return [{"gate": o.gate, "limit": o.limit, "holds": o.holds, "text": o.told()} for o in outcomes]

@@ -15,6 +15,7 @@ from asd.cli import (
     bench,
     clean,
     doctor,
+    drop,
     export,
     init,
     listing,
@@ -22,8 +23,10 @@ from asd.cli import (
     model,
     plugin,
     predict,
+    rehearse,
     run,
     seeds,
+    serve,
     source,
     status,
     step,
@@ -37,7 +40,8 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
-    *(init, run, status, table, model, predict, export, listing, source, seeds, attack, audit),
+    *(init, run, serve, status, table, model, predict, export, listing, source, drop, seeds),
+    *(rehearse, attack, audit),
     *(plugin, step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:

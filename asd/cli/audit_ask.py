@@ -67,6 +67,7 @@ def sample(
     from asd.audit.exporting import plain
     from asd.audit.history_of_sample import neighbours, over_revisions
     from asd.audit.limits import NO_PROOF
+    from asd.audit.provenance import provenance
     from asd.audit.queries import find_sample, trajectory
     from asd.audit.reviews import read_reviews
 
@@ -81,6 +82,7 @@ def sample(
         facts = {
             "run": run.name,
             "sample": row,
+            "provenance": provenance(layout, row["key"], row["source"]),
             "second_opinions": {name: row[name] for name in OPINIONS},
             "trajectory": _points(path),
             "neighbours": near,
@@ -105,6 +107,10 @@ def _print_sample(facts: dict[str, Any]) -> None:
     typer.echo(f"{row['key']} in {facts['run']}")
     for name in _FACTS:
         typer.echo(f"  {name:22} {pasted(row[name]) if name in _PASTED else shown(row[name])}")
+    for name, value in (facts["provenance"] or {}).items():
+        if value:
+            said = pasted(value) if name == "path" else shown(value)
+            typer.echo(f"  {'as sent' if name == 'path' else name:22} {said}")
     verdict = row["verdict"]
     typer.echo(f"verdict: {shown(verdict)}   suspicion: {shown(row['suspicion'])} (1 is worst)")
     if row["reason"]:

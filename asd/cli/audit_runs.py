@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asd.layout import Layout
 
 _MOST_NAMES = 10
+_PER_DROP = ("samples", "in_pool", "suspects")
 
 
 def register(group: typer.Typer) -> None:
@@ -113,9 +114,30 @@ def _print_summary(facts: dict[str, Any]) -> None:
         counts = facts[f"suspects_by_{per}"]
         if counts:
             typer.echo(f"  suspects per {per}: {_most(counts)}")
+    if facts["drops"]:
+        _print_drops(facts["drops"])
     _print_people(facts)
     for text in facts["warnings"][:_MOST_NAMES]:
         typer.echo(f"  warning: {shown(text)}")
+
+
+def _print_drops(drops: dict[str, Any]) -> None:
+    """Clean share, suspects and accuracy by source and by drop."""
+    for kind in ("source", "drop"):
+        for one in drops[f"per_{kind}"][:_MOST_NAMES]:
+            name = one["source"] if kind == "source" else f"{one['drop']} of {one['source']}"
+            suspects = "" if one["suspects"] is None else f", {one['suspects']} suspects"
+            test = one["test"] or {}
+            words = [name for name in ("acc", "acc_untrusted") if name in test]
+            acc = f", {words[0]} {percent(test[words[0]])} of {test['n']}" if words else ""
+            typer.echo(
+                f"  {kind} {name}: {one['samples']} samples, {percent(one['clean_share'])} in the clean pool"
+                f"{suspects}{acc}"
+            )
+        if (more := len(drops[f"per_{kind}"]) - _MOST_NAMES) > 0:
+            typer.echo(f"  and {more} more {kind}s (--json names all)")
+    if drops["why_no_accuracy"]:
+        typer.echo(f"  {drops['why_no_accuracy']}")
 
 
 def _most(counts: dict[str, int]) -> str:
@@ -150,6 +172,11 @@ def _print_people(facts: dict[str, Any]) -> None:
         typer.echo(f"  {shown(gate['text'])}")
     if facts["gates"] == []:
         typer.echo("  gates: none set")
+    for one in facts["rehearsals"]:
+        when = f"{one['day']} ({one['age']}; {one['changes']})"
+        typer.echo(
+            f"  rehearsal with {shown(one['attack'])}, {when}, not about these samples: {one['sentence']}"
+        )
 
 
 def diff(
@@ -161,9 +188,13 @@ def diff(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs: verdicts that changed, new and gone samples and sources, ACC and ASR."""
+    """Compare two runs: verdicts that changed, new and gone samples and sources, ACC and ASR.
+
+    Of data that came in drops also how each drop fared, before and after.
+    """
     from asd.audit.exporting import plain
     from asd.audit.ledger import Ledger
+    from asd.audit.provenance import compare_drops
     from asd.audit.queries import changed_samples, compare, only_in
     from asd.audit.revisions import find_run
 
@@ -187,6 +218,7 @@ def diff(
             "gone": {"samples": found.gone, "keys": only_in(ledger, a, b, limit)},
             "new_sources": found.new_sources,
             "gone_sources": found.gone_sources,
+            "drops": compare_drops(ledger, a, b),
         }
     if as_json:
         print_json(plain(facts))
@@ -227,6 +259,16 @@ def _print_diff(facts: dict[str, Any]) -> None:
                 for o in facts["samples"]
             ],
             left=4,
+        )
+    if facts["drops"]:
+        typer.echo("")
+        print_table(
+            ("drop", "source", "samples", "then", "in the pool", "then", "suspects", "then"),
+            [
+                (one["drop"], one["source"], *(one[n][at] for n in _PER_DROP for at in ("before", "after")))
+                for one in facts["drops"]
+            ],
+            left=2,
         )
     for word in ("new", "gone"):
         found, sources = facts[word], facts[f"{word}_sources"]

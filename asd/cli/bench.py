@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,27 +16,39 @@ if TYPE_CHECKING:
 
 HELP = "Measure speed and memory on this machine; figures of two machines cannot be compared."
 
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir",
+        metavar="DIR",
+        help="Where the made-up data lie while it works (audit: about 1.6 GB).",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = new_app(HELP)
     group.command("audit", epilog="Example: asd bench audit --samples 1000000 --epochs 120")(audit)
     group.command("poison", epilog="Example: asd bench poison --attack badnets --attack sig --json")(poison)
+    group.command("intake", epilog="Example: asd bench intake --images 100000 --form tar")(intake)
+    group.command("pipeline", epilog="Example: asd bench pipeline --json")(pipeline)
     app.add_typer(group, name="bench")
+
+
+class DropForm(StrEnum):
+    """In which form the drop comes."""
+
+    parquet = "parquet"
+    folder = "folder"
+    tar = "tar"
 
 
 def audit(
     samples: Annotated[int, typer.Option(min=1000, metavar="N", help="Samples a run.")] = 1_000_000,
     epochs: Annotated[int, typer.Option(min=8, metavar="N", help="Epochs a run.")] = 120,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="Where the made-up runs lie while it works, about 1.6 GB.",
-            show_default=False,
-        ),
-    ] = None,
+    folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Memory of the audit's commands and speed of its pages, on two made-up runs.
@@ -44,10 +57,8 @@ def audit(
     defaults it takes about ten minutes on two cores, most of it to make the runs.
     """
     from asd.bench.audit import measure
-    from asd.errors import ParamsError
 
-    if folder is not None and not folder.is_dir():
-        raise ParamsError(f"--dir {folder}: there is no such folder")
+    _check(folder)
     found = measure(samples, epochs, lambda text: typer.echo(text, err=True), folder)
     if as_json:
         print_json(asdict(found) | {"speed_up": found.speed_up})
@@ -66,6 +77,62 @@ def audit(
     )
 
 
+def intake(
+    images: Annotated[int, typer.Option(min=1000, metavar="N", help="Pictures in the drop.")] = 50_000,
+    form: Annotated[DropForm, typer.Option(help="In which form they come.")] = DropForm.parquet,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures a second through the whole intake gate, and the memory of the gate and its processes.
+
+    The drop is drawn at random (32 x 32 pixels, JPEG) and deleted at the end. A plain loop in one
+    process, which decodes and saves with Pillow, is measured in the same run for comparison.
+    """
+    from asd.bench.intake import measure
+
+    _check(folder)
+    found = measure(images, form, lambda text: typer.echo(text, err=True), folder)
+    if as_json:
+        print_json(asdict(found) | {"ratio": found.ratio})
+        return
+    typer.echo(f"{found.images:,} pictures ({found.form}), {found.accepted:,} accepted")
+    typer.echo(f"{found.images_per_second:9.0f} pictures a second through the gate ({found.seconds:.1f} s)")
+    typer.echo(f"{found.plain_per_second:9.0f} pictures a second in a plain loop: {found.ratio:.2f} times")
+    typer.echo(
+        f"{found.all_cpu_ms:9.2f} CPU ms a picture, {found.gate_cpu_ms:.2f} of them in the gate's own process"
+    )
+    typer.echo(
+        f"{found.peak_mib:9.0f} peak MiB of the gate and its processes, {found.allowed_mib:.0f} allowed"
+    )
+
+
+def pipeline(as_json: JsonOption = False) -> None:
+    """Seconds that `asd run` costs beside the steps: per stale stage, and once a run.
+
+    A pipeline whose steps do nothing runs with a Prefect server of the run's own and with one that
+    runs already, each with few and with many stages. It takes about two minutes on two idle cores.
+    """
+    from asd.bench.pipeline import measure
+
+    found = measure(lambda text: typer.echo(text, err=True))
+    if as_json:
+        print_json([asdict(one) | {"per_stage": one.per_stage, "per_run": one.per_run} for one in found])
+        return
+    for one in found:
+        typer.echo(
+            f"{one.server} server: {one.per_stage:.2f} s a stale stage and {one.per_run:.1f} s a run; "
+            f"{one.many} stages in {one.seconds_many:.1f} s, {one.allowed_many:.1f} allowed "
+            f"(load of the machine {one.load:.1f})"
+        )
+
+
+def _check(folder: Path | None) -> None:
+    from asd.errors import ParamsError
+
+    if folder is not None and not folder.is_dir():
+        raise ParamsError(f"--dir {folder}: there is no such folder")
+
+
 def poison(
     attack: Annotated[
         list[str] | None,
@@ -82,12 +149,7 @@ def poison(
         ),
     ] = None,
     poisoned: Annotated[int, typer.Option(min=1, metavar="N", help="Samples poisoned in each.")] = 500,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--dir", metavar="DIR", help="Where the training sets lie while it works.", show_default=False
-        ),
-    ] = None,
+    folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pictures of 32x32 that each attack stamps a second on one core, and the cost of planting.
@@ -96,10 +158,8 @@ def poison(
     and deleted at the end. The attacks with networks take some minutes: they are slow.
     """
     from asd.bench.poison import measure
-    from asd.errors import ParamsError
 
-    if folder is not None and not folder.is_dir():
-        raise ParamsError(f"--dir {folder}: there is no such folder")
+    _check(folder)
     sizes = images or [10_000, 100_000]
     found = measure(attack or [], sizes, poisoned, lambda text: typer.echo(text, err=True), folder)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,10 @@ def init(
         int | None,
         typer.Option(metavar="S", help="With --data: side in pixels to train at.", show_default=False),
     ] = None,
+    as_drops: Annotated[
+        bool,
+        typer.Option("--as-drops", help="With --data: it is the first of many drops (`asd drop add`)."),
+    ] = False,
     git: Annotated[bool, typer.Option("--git", help="Make a git repository there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,10 +62,10 @@ def init(
     if data is not None:
         if preset is not None:
             raise ParamsError("--preset and --data exclude each other: params come from one of them")
-        _around(folder, data, labels, image_size, git, as_json)
+        _around(folder, data, labels, image_size, git, as_drops, as_json)
         return
-    if labels is not None or image_size is not None:
-        raise ParamsError("--labels and --image-size go with --data PATH")
+    if labels is not None or image_size is not None or as_drops:
+        raise ParamsError("--labels, --image-size and --as-drops go with --data PATH")
     from asd.new_workspace import create
 
     name = preset or "digits"
@@ -77,14 +82,22 @@ def _made(made: Any) -> dict[str, Any]:
 
 
 def _around(
-    folder: Path, data: Path, labels: Path | None, image_size: int | None, git: bool, as_json: bool
+    folder: Path,
+    data: Path,
+    labels: Path | None,
+    image_size: int | None,
+    git: bool,
+    as_drops: bool,
+    as_json: bool,
 ) -> None:
     from asd.own_data.report import as_facts, lines
     from asd.own_data.workspace import create_around
     from asd.progress import Reporter
 
     reporter = Reporter("init", data.name or str(data), sys.stderr)
-    done = create_around(folder, data, reporter, labels=labels, image_size=image_size, git=git)
+    done = create_around(
+        folder, data, reporter, labels=labels, image_size=image_size, git=git, as_drops=as_drops
+    )
     if as_json:
         print_json(_made(done.made) | as_facts(done.survey, done.recipe))
         return
@@ -97,5 +110,8 @@ def _around(
             f"`asd source set {done.recipe.dataset}.test PATH`"
         )
     typer.echo(f"next: cd {folder}")
+    if as_drops:
+        first = shlex.quote(str(done.survey.form.source))
+        typer.echo(f"      asd drop add {first} --source NAME   # whom it came from")
     typer.echo("      asd seeds sheet      # then `asd seeds add`, as it says")
     typer.echo("      asd run")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asd.cli.output import WorkspaceOption, find_workspace
-from asd.errors import AsdError, ParamsError
+from asd.errors import AsdError, GateError, ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from asd.layout import Cell, Layout
     from asd.params import Workspace
 
-_STOPPED = (129, 130, 143)  # by SIGHUP, SIGINT, SIGTERM
 _EXAMPLE = "Example: asd run 'digits/*/asd' -S defenses.asd.stage3.gamma=0.6"
 
 
@@ -70,6 +67,7 @@ def run(
     from asd.cells import select_cells
     from asd.cli import dry_run as dry_run_page
     from asd.layout import Layout
+    from asd.operations.start import STOPPED
     from asd.run_lock import hold_workspace
 
     if dry_run and changes:
@@ -89,7 +87,7 @@ def run(
         _note_revisions(ready.layout)  # what was stopped half way may have finished some cells
         if code == 0:
             _judge(ready, chosen)
-    if code in _STOPPED:
+    if code in STOPPED:
         typer.echo("stopped; `asd run` goes on from here", err=True)
     raise typer.Exit(code)
 
@@ -125,16 +123,20 @@ def _note_revisions(layout: Layout) -> None:
 
 def _judge(workspace: Workspace, chosen: Sequence[Cell]) -> None:
     """Hold the gates against the cells of this run, and promote the one that may be."""
+    from asd.ship.causes import likely_cause
     from asd.ship.promotion import after_run
 
-    for line in after_run(workspace, chosen):
-        typer.echo(line)
+    try:
+        for line in after_run(workspace, chosen):
+            typer.echo(line)
+    except GateError:
+        cause = likely_cause(workspace.layout, chosen)
+        if cause:
+            typer.echo(f"asd: {cause}", err=True)
+        raise
 
 
 def _start(root: Path, arguments: list[str]) -> int:
-    """Run `python -m flows`; nothing below it outlives this process."""
-    from asd.lifeline import run_and_forward
+    from asd.operations.start import run_flows
 
-    sys.stdout.flush()
-    command = [sys.executable, "-m", "flows", f"--workspace={root}", *arguments]
-    return run_and_forward(command, cwd=root, env=os.environ)
+    return run_flows(root, arguments)

@@ -52,6 +52,8 @@ def set_source(
     known = sorted({sources.SEEDS, *opened.params.datasets, *opened.registry("datasets").names()})
     if name not in known or dataset == sources.SEEDS + sources.TEST:
         raise ParamsError(f"no data set {dataset!r}{nearest(dataset, known)} (known: {', '.join(known)})")
+    if name == dataset and name in opened.drop_datasets():
+        raise ParamsError(f"data set {name} is made from drops: `asd drop add PATH --source NAME` adds one")
     if name != dataset:
         _look_at_test_set(opened, name, Path(location).expanduser().absolute())
     sources.set_source(layout, dataset, location, sha256)

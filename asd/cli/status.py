@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Say what runs, what is stale and why, and what needs you.
 
-    Also the gates and the current model. Nothing is changed, and nothing is run.
+    Also the gates, the current model and the last rehearsals. Nothing is changed, and nothing is run.
     """
     from asd.operations.status import status_of
 
@@ -36,6 +36,7 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
     gates = ", ".join(f"{name} {value}" for name, value in found.gates.items())
     typer.echo(f"gates: {gates or 'none in params.yaml'}")
     _say_model(found)
+    _say_rehearsals(found)
     for text in found.needs_you:
         typer.echo(f"needs you: {text}")
     if not found.needs_you:
@@ -69,3 +70,14 @@ def _say_model(found: Status) -> None:
     else:
         said = [f"{key} {found.model[key]}" for key in ("cell", "weights_sha256") if key in found.model]
         typer.echo(f"model: models/current{': ' if said else ''}{', '.join(said)}")
+
+
+def _say_rehearsals(found: Status) -> None:
+    if found.rehearsing is not None:
+        typer.echo(f"rehearsal: runs (process {found.rehearsing})")
+    for one in found.rehearsals:
+        if not one.last:
+            typer.echo(f"rehearsal of {one.cell}: none yet (`asd rehearse`)")
+        for facts in one.last:
+            when = f"{facts['day']} ({facts['age']}; {facts['changes']})"
+            typer.echo(f"rehearsal of {one.cell} with {facts['attack']}, {when}: {facts['sentence']}")

@@ -69,7 +69,10 @@ def table(
         facts = [{**row, "state": states[cell]} for row, cell in zip(rows, chosen, strict=True)]
         sheet, left = results.sheet(rows, states), 1
     sheet[2].extend(results.params_note(opened.layout))
-    if as_json:
+    if as_json and over is None:
+        shares = [results.by_drop(opened.layout, cell) for cell in chosen]
+        print_json([{**row, **more} for row, more in zip(facts, shares, strict=True)])
+    elif as_json:
         print_json(facts)
     else:
         typer.echo(_written(form, facts, sheet, left), nl=form is Format.text)

@@ -2,5 +2,5 @@
 
 Each offers `Params` and `load(params, split, source, reporter) -> LoadedSplit`; one that can be
 downloaded also offers `downloads(params, location) -> list[Download]`, and one that needs no
-source says `EMBEDDED = True`.
+source says `EMBEDDED = True`, one that reads the workspace itself `WORKSPACE = True`.
 """

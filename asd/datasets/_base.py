@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +69,7 @@ class LoadedSplit:
         count: how many samples will come; those that turn out to be left out count too.
         samples: each sample once, in source order, read as it is asked for.
         left_out: pictures that cannot be read; whole when `samples` has ended.
+        group: samples of different groups share no shard; None: all may.
     """
 
     class_names: tuple[str, ...]
@@ -77,6 +78,7 @@ class LoadedSplit:
     count: int
     samples: Iterator[Sample]
     left_out: list[LeftOut] = field(default_factory=list)
+    group: Callable[[Sample], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Row:
 def columns_of(file: Path) -> tuple[str, str] | None:
     """Names of the path and the label column, if the first line has them."""
     header = _header(file) or []
-    found = _find(header, PATH_COLUMNS), _find(header, LABEL_COLUMNS)
+    found = find_column(header, PATH_COLUMNS), find_column(header, LABEL_COLUMNS)
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
@@ -51,7 +51,7 @@ def columns_lacking(file: Path) -> str | None:
     lacks = [
         f"no {what} ({', '.join(names[:_SHOWN])}...)"
         for what, names in (("path", PATH_COLUMNS), ("label", LABEL_COLUMNS))
-        if _find(header, names) is None
+        if find_column(header, names) is None
     ]
     more = "..." if len(header) > 2 * _SHOWN else ""
     there = ", ".join(header[: 2 * _SHOWN]) + more or "nothing"
@@ -91,18 +91,24 @@ def read_labels(file: Path, path_column: str | None, label_column: str | None) -
 
 def _reader(stream: TextIO) -> Any:
     """A strict reader from the start, with the delimiter that the first line has most of."""
-    delimiter = max(_DELIMITERS, key=stream.readline().count)
+    delimiter = delimiter_of(stream.readline())
     stream.seek(0)
     return csv.reader(stream, delimiter=delimiter, strict=True)
 
 
-def _find(header: Sequence[str], names: Sequence[str]) -> str | None:
+def delimiter_of(line: str) -> str:
+    """Comma, semicolon or tab: what the line has most of."""
+    return max(_DELIMITERS, key=line.count)
+
+
+def find_column(header: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column that has one of the names, in small or capital letters."""
     by_lower = {name.strip().lower(): name.strip() for name in header}
     return next((by_lower[name] for name in names if name in by_lower), None)
 
 
 def _column(file: Path, header: list[str], param: str, wanted: str | None, names: Sequence[str]) -> int:
-    name = wanted if wanted is not None else _find(header, names)
+    name = wanted if wanted is not None else find_column(header, names)
     if name is None or name not in header:
         asked = repr(wanted) if wanted is not None else " or ".join(names)
         hint = (
@@ -121,11 +127,15 @@ def _row(file: Path, line: int, cells: list[str], path_at: int, label_at: int) -
     path, label = cells[path_at].strip(), cells[label_at].strip()
     if not path or not label:
         raise DataError(f"{where}: no {'label' if path else 'path'}")
-    return Row(where, line, _inside(path, where), label)
+    return Row(where, line, path_inside(path, where), label)
 
 
-def _inside(path: str, where: str) -> str:
-    """The path with slashes and without `.`; it may neither leave the folder nor be hidden in it."""
+def path_inside(path: str, where: str) -> str:
+    """The path with slashes and without `.`; it may neither leave the folder nor be hidden in it.
+
+    Raises:
+        DataError: it does; names `where`.
+    """
     if "/" not in path:
         path = path.replace("\\", "/")
     parts = PurePosixPath(path).parts

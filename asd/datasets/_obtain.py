@@ -13,7 +13,7 @@ from asd.errors import ParamsError
 from asd.layout import Layout
 from asd.params import Variant
 from asd.progress import Reporter
-from asd.sources import TEST, check_source, read_pointer
+from asd.sources import TEST, check_drops, check_source, read_pointer
 
 
 def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
@@ -25,6 +25,9 @@ def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
         ParamsError: the source is missing, or an address where the plug-in can take none.
         DataError: content other than the pointer or the hash says, or a download that failed.
     """
+    if getattr(variant.module, "WORKSPACE", False):
+        check_drops(layout, variant.name)
+        return layout.root
     place = check_source(layout, variant.name)
     if isinstance(place, Path):
         return place

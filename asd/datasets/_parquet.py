@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from asd.datasets._base import Split
 from asd.errors import DataError
 from asd.types import Labels
 
+if TYPE_CHECKING:
+    from asd.datasets._base import Split
+
+IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label",)
 _FOLDERS = (".", "data", "plain_text")
 _BATCH = 64  # rows decoded from Parquet at a time
 NO_BYTES = "holds no picture bytes (a path alone is not followed)"
@@ -68,10 +72,8 @@ class Table:
             DataError: not Parquet, or no such column.
         """
         schema = _open(files[0]).schema_arrow
-        image = _column(
-            schema, files[0], "image_column", [image_column] if image_column else ["img", "image"]
-        )
-        label = _column(schema, files[0], "label_column", [label_column] if label_column else ["label"])
+        image = _column(schema, files[0], "image_column", [image_column] if image_column else IMAGE_COLUMNS)
+        label = _column(schema, files[0], "label_column", [label_column] if label_column else LABEL_COLUMNS)
         for file in files[1:]:
             if not {image, label} <= set(_open(file).schema_arrow.names):
                 raise DataError(f"{file}: wanted columns {image} and {label} as in {files[0].name}")
@@ -79,14 +81,7 @@ class Table:
 
     def metadata_names(self) -> tuple[str, ...] | None:
         """Class names from the hub's metadata in the schema, if there are any."""
-        note = (_open(self.files[0]).schema_arrow.metadata or {}).get(b"huggingface")
-        if note is None:
-            return None
-        try:
-            names = json.loads(note)["info"]["features"][self.label_column]["names"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        return tuple(str(name) for name in names)
+        return hub_names(_open(self.files[0]).schema_arrow, self.label_column)
 
     def raw_labels(self) -> list[int] | list[str]:
         """The labels of all rows, all integers or all strings.
@@ -133,6 +128,15 @@ class Table:
                 row += 1
 
 
+def hub_names(schema: pa.Schema, label_column: str) -> tuple[str, ...] | None:
+    """Class names from the hub's metadata in a schema, if there are any."""
+    try:
+        names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label_column]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return tuple(str(name) for name in names) if isinstance(names, list) else None
+
+
 def class_indexes(raw: Sequence[int] | Sequence[str], names: Sequence[str], where: object) -> Labels:
     """Labels as positions in `names`.
 
@@ -154,7 +158,7 @@ def _bytes_of(cell: object) -> bytes | None:
     return data if isinstance(data, bytes) else None
 
 
-def _column(schema: pa.Schema, file: Path, param: str, names: list[str]) -> str:
+def _column(schema: pa.Schema, file: Path, param: str, names: Sequence[str]) -> str:
     for name in names:
         if name in schema.names:
             return name

@@ -18,7 +18,8 @@ from asd.datasets._base import (
     is_held_out,
     shape_of_first,
 )
-from asd.datasets._images import PictureParams, UnreadableError
+from asd.datasets._decode import UnreadableError
+from asd.datasets._images import PictureParams
 from asd.errors import DataError, nearest
 from asd.types import Labels, LeftOut, Mask, Sample
 

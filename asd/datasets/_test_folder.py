@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from asd.datasets._base import DatasetParams, LoadedSplit, check_not_empty, class_balanced_part
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.datasets._parquet import Table, class_indexes, split_files
 from asd.errors import DataError, nearest
 from asd.progress import Reporter
@@ -97,6 +97,18 @@ def check_usable(dataset: str, params: DatasetParams, place: Path, reporter: Rep
             decode_picture(data, where)
             if (row + 1) % max(1, len(rows) // 10) == 0:
                 reporter.progress(row + 1, len(rows), "pictures")
+
+
+def test_pictures(dataset: str, params: DatasetParams, place: Path) -> Iterator[tuple[str, bytes]]:
+    """Place in words and bytes of every picture of a test set, one after the other.
+
+    Raises:
+        DataError: as `load_test`; classes are compared only where the params name them.
+    """
+    with _naming(dataset, place):
+        found = _found(params, place, getattr(params, "class_names", None))
+        for _, where, data in found.read(list(range(len(found.labels)))):
+            yield where, data
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from asd.datasets._base import (
     need_source,
 )
 from asd.datasets._cifar_binary import ARCHIVE, SHAPE, batch_key, find_binary, read_labels, read_records
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.datasets._parquet import Table, class_indexes, split_files
 from asd.errors import DataError
 from asd.progress import Reporter

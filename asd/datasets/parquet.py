@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic import Field
 
 from asd.datasets._base import LoadedSplit, Split, check_not_empty, need_source
-from asd.datasets._images import PictureParams, UnreadableError
+from asd.datasets._decode import UnreadableError
+from asd.datasets._images import PictureParams
 from asd.datasets._parquet import NO_BYTES, Table, class_indexes, split_files
 from asd.datasets._pictures import Encoded, PictureTable, Rows, load_split
 from asd.errors import DataError

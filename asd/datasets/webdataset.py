@@ -7,7 +7,6 @@ tars and `held_out`. The label is the text of `KEY.cls`, a name or a number, els
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,15 +14,15 @@ from itertools import groupby
 from pathlib import Path
 
 from asd.datasets._base import LoadedSplit, Split, check_not_empty, need_source
-from asd.datasets._images import PictureParams, UnreadableError
+from asd.datasets._decode import UnreadableError
+from asd.datasets._images import PictureParams
 from asd.datasets._pictures import Encoded, PictureTable, Rows, load_split, name_key, names_of, to_labels
 from asd.datasets._tars import Member, members
+from asd.datasets._wds import LABELS, PICTURES, json_label, split_name, text_label
 from asd.errors import DataError
 from asd.progress import Reporter
 from asd.sources import source_files
 
-_PICTURES = ("png", "jpg", "jpeg", "webp", "bmp", "gif")
-_LABELS = ("label", "class", "class_name", "cls")
 _MAX_LABEL = 2**20  # bytes of a .cls or .json
 _MAX_PICTURE = 2**28
 
@@ -41,7 +40,7 @@ class _Entry:
 
     @property
     def picture(self) -> Member | None:
-        found = [self.parts[ending] for ending in _PICTURES if ending in self.parts]
+        found = [self.parts[ending] for ending in PICTURES if ending in self.parts]
         return found[0] if found else None
 
 
@@ -114,7 +113,7 @@ def _entries(tars: list[Path], source: Path) -> Iterator[_Entry]:
     for path in tars:
         shown = path.name if source.is_file() else path.relative_to(source).as_posix()
         seen: set[str] = set()
-        split_names = ((*_split_name(member.name), member) for member in members(path))
+        split_names = ((*split_name(member.name), member) for member in members(path))
         for key, group in groupby((one for one in split_names if one[0]), key=lambda one: one[0]):
             parts: dict[str, Member] = {}
             for _, ending, member in group:
@@ -127,13 +126,6 @@ def _entries(tars: list[Path], source: Path) -> Iterator[_Entry]:
                 )
             seen.add(key)
             yield _Entry(f"{shown}/{key}", parts)
-
-
-def _split_name(name: str) -> tuple[str, str]:
-    """Key and ending: the ending begins at the first dot of the last part; hidden files have no key."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    stem, _, ending = base.partition(".")
-    return (folder + slash + stem if stem else ""), ending.lower()
 
 
 def _labels(tars: list[Path], source: Path) -> list[tuple[str, str]]:
@@ -153,34 +145,16 @@ def _label(entry: _Entry) -> str:
                 f"{entry.where}: its .{ending} has {member.size} bytes, at most {_MAX_LABEL} are allowed"
             )
         text = (
-            _text(member.read(), entry.where) if ending == "cls" else _from_json(member.read(), entry.where)
+            text_label(member.read(), entry.where)
+            if ending == "cls"
+            else json_label(member.read(), entry.where)
         )
         if text:
             return text
     raise DataError(
-        f"{entry.where} has no label: wanted KEY.cls, or KEY.json with {', '.join(_LABELS)}; if these are "
+        f"{entry.where} has no label: wanted KEY.cls, or KEY.json with {', '.join(LABELS)}; if these are "
         "class folders in a tar, unpack it"
     )
-
-
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode().strip()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: its .cls is not UTF-8 text") from error
-
-
-def _from_json(data: bytes, where: str) -> str | None:
-    try:
-        note = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: its .json is not valid JSON") from error
-    found = [note[name] for name in _LABELS if name in note] if isinstance(note, dict) else []
-    if not found:
-        return None
-    if isinstance(found[0], bool) or not isinstance(found[0], (str, int)):
-        raise DataError(f"{where}: its label is {found[0]!r}, wanted a name or a whole number")
-    return str(found[0]).strip()
 
 
 def _picture(entry: _Entry) -> bytes | UnreadableError:

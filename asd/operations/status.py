@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from asd import sources, store
+from asd.drop_records import read_records, union
 from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.operations.plan import Plan, ask_plan
 from asd.operations.run_record import Mark, cell_mark, read_marks, stages_of
 from asd.params import Workspace
+from asd.rehearsals import can_rehearse, rehearsal_facts
 from asd.run_lock import holder
 from asd.ship import gates
 
@@ -41,8 +43,19 @@ class CellState:
 
 
 @dataclass(frozen=True)
+class Rehearsed:
+    """A cell that can be rehearsed, and its last rehearsal with each attack (`rehearsal_facts`)."""
+
+    cell: str
+    last: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Status:
-    """All that `asd status` says; `plan_error` where DVC could not be asked."""
+    """All that `asd status` says; `plan_error` where DVC could not be asked.
+
+    `rehearsing` is the process that rehearses now.
+    """
 
     running: Running | None
     cells: tuple[CellState, ...]
@@ -50,6 +63,8 @@ class Status:
     gates: dict[str, Any]
     model: dict[str, Any] | None
     needs_you: tuple[str, ...]
+    rehearsals: tuple[Rehearsed, ...] = ()
+    rehearsing: int | None = None
 
 
 def status_of(workspace: Workspace) -> Status:
@@ -65,13 +80,20 @@ def status_of(workspace: Workspace) -> Status:
             plan_error = str(error)
     model, limits = _model(layout), _gates(workspace)
     states = tuple(_cell(layout, cell, marks, plan) for cell in cells)
+    rehearsals, damaged = _rehearsals(workspace, cells)
     return Status(
         running=running,
         cells=states,
         plan_error=plan_error,
         gates=limits,
         model=model,
-        needs_you=(*_needs(workspace, cells), *_cell_needs(states), *_gate_needs(workspace, states)),
+        needs_you=(
+            *_needs(workspace, cells),
+            *_cell_needs(states),
+            *(damaged or _gate_needs(workspace, states)),
+        ),
+        rehearsals=rehearsals,
+        rehearsing=holder(Layout(layout.rehearsal)),
     )
 
 
@@ -130,13 +152,23 @@ def _gates(workspace: Workspace) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _rehearsals(workspace: Workspace, cells: Sequence[Cell]) -> tuple[tuple[Rehearsed, ...], list[str]]:
+    """What was rehearsed of the cells that can be, or what is wrong with the file."""
+    wanted = [cell for cell in cells if can_rehearse(workspace, cell)]
+    try:
+        found = [Rehearsed(str(cell), tuple(rehearsal_facts(workspace, cell))) for cell in wanted]
+    except AsdError as error:
+        return (), [str(error)]
+    return tuple(found), []
+
+
 # -- what needs a person -----------------------------------------------------------------------
 
 
 def _needs(workspace: Workspace, cells: Sequence[Cell]) -> list[str]:
     layout = workspace.layout
     found = [_source_need(workspace, dataset) for dataset in workspace.params.cells.datasets]
-    found += [_seed_need(workspace), _disk_need(layout.root)]
+    found += [_seed_need(workspace), _disk_need(layout.root), *_held_drops(layout)]
     if code_changed(workspace):
         found.append(
             "the installed code is newer than asd.lock: `asd run` takes it in and reruns what it changes"
@@ -161,7 +193,7 @@ def _gate_needs(workspace: Workspace, states: Sequence[CellState]) -> list[str]:
     if not workspace.params.gates.limits():
         return []
     done = [one.cell for one in states if one.state == "done"]
-    return [str(outcome) for outcome in gates.judge_run(workspace, done) if not outcome.holds]
+    return [outcome.told() for outcome in gates.judge_run(workspace, done) if not outcome.holds]
 
 
 def code_changed(workspace: Workspace) -> bool:
@@ -179,6 +211,8 @@ def _source_need(workspace: Workspace, dataset: str) -> str:
         return ""
     if layout.fetched(dataset, "train").is_dir():
         return ""
+    if getattr(module, "WORKSPACE", False):
+        return "" if union(layout) else "no accepted drop yet: `asd drop add PATH --source NAME`"
     try:
         place = sources.resolve_source(layout, dataset)
     except AsdError as error:
@@ -200,6 +234,19 @@ def _seed_need(workspace: Workspace) -> str:
     named = str(getattr(seeds, "keys_file", "trusted.csv"))
     files = [layout.seeds_by_people / name for name in (named, "trusted.csv")]
     return "" if any(file.is_file() for file in files) else f"no seeds yet: {tell}"
+
+
+def _held_drops(layout: Layout) -> list[str]:
+    """Drops that wait for a person."""
+    try:
+        held = [record for record in read_records(layout) if record.status == "held"]
+    except AsdError as error:
+        return [str(error)]
+    return [
+        f"drop {one.number} from {one.source} is held: {'; '.join(one.held_because)}: "
+        f"`asd drop show {one.number}`"
+        for one in held
+    ]
 
 
 def _disk_need(root: Path) -> str:

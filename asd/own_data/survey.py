@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from asd.datasets._base import Split, is_held_out
-from asd.datasets._images import PictureFacts, UnreadableError, inspect_picture
+from asd.datasets._decode import PictureFacts, UnreadableError, inspect_picture
 from asd.datasets._pictures import Encoded, PictureTable
 from asd.own_data.classes import check_classes
 from asd.own_data.forms import Form

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asd.errors import ParamsError
 from asd.new_workspace import NewWorkspace, another, create_with, refuse_another
+from asd.own_data.drops import DROPS, of_drops, refuse_parts
 from asd.own_data.facts import look_at_machine
 from asd.own_data.forms import find_form
 from asd.own_data.recipe import Recipe, make_recipe
@@ -33,10 +34,15 @@ def create_around(
     labels: Path | None = None,
     image_size: int | None = None,
     git: bool = False,
+    as_drops: bool = False,
 ) -> OwnData:
     """Make `folder` a workspace around what lies at `data`; run again, it mends one that was cut short.
 
     Nothing is written before the data are found fit; `params.yaml` comes after the source.
+
+    Args:
+        as_drops: the data are the first of many drops: the workspace is made for them, and takes
+            in none yet.
 
     Raises:
         ParamsError: the folder holds another workspace, or lies in the data.
@@ -44,16 +50,20 @@ def create_around(
     """
     _refuse_early(folder.resolve(), data.expanduser().resolve())
     form = find_form(data, labels)
+    if as_drops:
+        refuse_parts(form)
     seen = survey(form, reporter)
     name = dataset_name(
         data.expanduser().resolve().stem if data.is_file() else data.expanduser().resolve().name
     )
-    recipe = make_recipe(seen, name, look_at_machine(), image_size)
+    recipe = make_recipe(seen, DROPS if as_drops else name, look_at_machine(), image_size)
+    if as_drops:
+        recipe = of_drops(recipe)
     made = create_with(
         folder,
         params_text(recipe),
         git=git,
-        before_params=lambda layout: set_source(layout, name, form.source),
+        before_params=lambda layout: None if as_drops else set_source(layout, name, form.source),
     )
     return OwnData(made, seen, recipe)
 

@@ -75,7 +75,8 @@ def loads_or_names_the_command_without_a_source(case: Case) -> None:
     try:
         case.dataset.load(case.dataset.Params(), "train", None, Reporter("fetch", "check", io.StringIO()))
     except ParamsError as error:
-        require("`asd source set " in str(error), f"the error does not name `asd source set`: {error}")
+        names_one = "`asd source set " in str(error) or "`asd drop add " in str(error)
+        require(names_one, f"the error names neither `asd source set` nor `asd drop add`: {error}")
 
 
 def gives_what_it_announces(case: Case) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.datasets._parquet import Table, class_indexes
 from asd.errors import DataError, nearest
 from asd.sources import source_files

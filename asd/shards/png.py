@@ -20,8 +20,16 @@ _COMPRESS_LEVEL = 6
 def encode_png(image: Images) -> bytes:
     """PNG bytes of an uint8 image of shape (C, H, W), C is 1 (grey) or 3 (RGB)."""
     pixels = image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+    return picture_png(Image.fromarray(pixels))
+
+
+def picture_png(picture: Image.Image) -> bytes:
+    """PNG bytes of a picture in mode L or RGB, without its metadata."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG", compress_level=_COMPRESS_LEVEL)
+    # what an opened picture brings along would be written, too: None keeps it out
+    picture.save(
+        stream, format="PNG", compress_level=_COMPRESS_LEVEL, icc_profile=None, transparency=None, exif=None
+    )
     return stream.getvalue()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.errors import DataError
@@ -26,6 +28,19 @@ def member(name: str, data: bytes) -> bytes:
     info = tarfile.TarInfo(name)
     info.size = len(data)
     return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % _BLOCK)
+
+
+def write_archive(path: Path, members: Mapping[str, bytes]) -> str:
+    """Write an archive of the members, sorted by name; returns its SHA-256 (hex)."""
+    digest = hashlib.sha256()
+    with path.open("wb") as stream:
+        for name in sorted(members):
+            block = member(name, members[name])
+            digest.update(block)
+            stream.write(block)
+        digest.update(TRAILER)
+        stream.write(TRAILER)
+    return digest.hexdigest()
 
 
 def scan(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +38,7 @@ def write_shards(
     order: Sequence[str] | None = None,
     left_out: Sequence[LeftOut] = (),
     excluded: Sequence[Excluded] = (),
+    group: Callable[[Sample], str] | None = None,
     shard_samples: int = SHARD_SAMPLES,
 ) -> Manifest:
     """Write tars, index and manifest into the existing `folder`.
@@ -51,6 +51,7 @@ def write_shards(
         order: the keys that must come, in this order.
         left_out: pictures that could not be read; looked at when all samples have come.
         excluded: pictures that people confirmed as poisoned; looked at when all samples have come.
+        group: a new shard begins where it gives another name than for the sample before.
         shard_samples: most samples in one tar (a tar also ends at about 64 MiB).
 
     Raises:
@@ -59,6 +60,8 @@ def write_shards(
     """
     writer = _Writer(folder, tuple(class_names), image_shape, shard_samples)
     for sample in samples if order is None else _in_order(samples, order):
+        if group is not None:
+            writer.begin(group(sample))
         writer.add(sample)
     writer.flush()
     store.write_parquet(
@@ -114,6 +117,13 @@ class _Writer:
         self._members: dict[str, bytes] = {}
         self._pending: list[tuple[str, int, str, str]] = []
         self._bytes = 0
+        self._group = ""
+
+    def begin(self, group: str) -> None:
+        """Close the shard at hand if it is of another group."""
+        if group != self._group:
+            self.flush()
+            self._group = group
 
     def add(self, sample: Sample) -> None:
         """Encode one sample; closes the shard when it is full."""
@@ -131,18 +141,11 @@ class _Writer:
         if not self._pending:
             return
         path = self._folder / f"shard-{len(self.shards):06d}.tar"
-        digest = hashlib.sha256()
-        with path.open("wb") as stream:
-            for name in sorted(self._members):
-                block = tar.member(name, self._members[name])
-                digest.update(block)
-                stream.write(block)
-            digest.update(tar.TRAILER)
-            stream.write(tar.TRAILER)
+        sha256 = tar.write_archive(path, self._members)
         columns = [*zip(*self._pending, strict=True), (path.name,) * len(self._pending)]
         arrays = [pa.array(c, field.type) for c, field in zip(columns, INDEX_SCHEMA, strict=True)]
         self.rows.append(pa.RecordBatch.from_arrays(arrays, schema=INDEX_SCHEMA))
-        self.shards.append(Shard(path.name, len(self._pending), digest.hexdigest()))
+        self.shards.append(Shard(path.name, len(self._pending), sha256))
         self._members, self._pending, self._bytes = {}, [], 0
 
     def _check(self, sample: Sample) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from asd import store
 from asd.layout import Cell, Layout
 from asd.params import Workspace
+from asd.rehearsals import Rehearsal, changes, latest, read_rehearsals, share
 from asd.source_groups import source_group
 
 SUSPECT = "suspect"
@@ -25,6 +26,7 @@ class Figure:
         interval: 95%, where there is one.
         of: what it is the figure of: a cell, a class, a source.
         missing: why there is no value.
+        at: when it was measured (UTC, ISO), where that was not in a run of this workspace.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Figure:
     interval: tuple[float, float] | None = None
     of: str = ""
     missing: str = ""
+    at: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
@@ -89,6 +92,26 @@ def attack_success(layout: Layout, cell: Cell) -> Figure:
         why = "no triggered test image counts" if metrics else "the cell has no metrics; `asd run` it"
         return Figure("asr", None, of=str(cell), missing=why)
     return _share(metrics, "asr", str(cell))
+
+
+def rehearsed_success(workspace: Workspace, cell: Cell) -> dict[str, Figure]:
+    """`asr` of a cell on unplanted data by attack, each of its last rehearsal; empty without one.
+
+    None was measured where the trigger hardly worked without a defense either.
+
+    Raises:
+        DataError: the file of rehearsals is damaged.
+    """
+    found = latest(read_rehearsals(workspace.layout), cell)
+    return {one.attack: _rehearsed(workspace, cell, one) for one in found}
+
+
+def _rehearsed(workspace: Workspace, cell: Cell, one: Rehearsal) -> Figure:
+    of = f"{cell} (rehearsed with {one.attack} on {one.day}; {changes(workspace, one)})"
+    if not one.worked:
+        missing = f"the trigger hardly worked without a defense either ({share(one.asr_none)})"
+        return Figure("asr", None, of=of, missing=missing, at=one.at)
+    return Figure("asr", one.asr_defense, one.n, one.asr_interval, of, at=one.at)
 
 
 def _share(metrics: Mapping[str, Any], name: str, of: str) -> Figure:

@@ -12,6 +12,7 @@ from asd.cells import select_cells
 from asd.errors import GateError, ParamsError
 from asd.layout import Cell
 from asd.params import Workspace
+from asd.rehearsals import age, can_rehearse
 from asd.ship import figures
 from asd.ship.figures import Figure, is_defended, is_planted, planted_twins
 
@@ -31,6 +32,10 @@ class Outcome:
         if self.holds is None:
             return f"gates.{self.gate} was not measured: {self.figure.missing} ({self.figure.of}); {wanted}"
         return f"gates.{self.gate} {verdict}: {self.figure}; {wanted}"
+
+    def told(self) -> str:
+        """The same with the age of a figure that was not measured by this run; it changes with the day."""
+        return f"{self} (measured {age(self.figure.at)})" if self.figure.at else str(self)
 
 
 def refuse_impossible(workspace: Workspace) -> None:
@@ -59,15 +64,19 @@ def refuse_impossible(workspace: Workspace) -> None:
 
 
 def _refuse_impossible_asr(workspace: Workspace, defended: Sequence[Cell], chosen: Cell | None) -> None:
-    if not any(is_planted(workspace, cell) for cell in defended):
+    def has_figure(cell: Cell) -> bool:
+        return bool(planted_twins(workspace, cell)) or can_rehearse(workspace, cell)
+
+    cures = "list an attack, vouch for seeds (seeds.use: keys) and `asd rehearse`, or take the gate out"
+    if not any(map(has_figure, defended)):
         raise ParamsError(
             "gates.most_asr has no figure: every attack of cells.attacks is none, so nothing is planted; "
-            "list an attack, or take the gate out: `-S gates.most_asr=`"
+            f"{cures}: `-S gates.most_asr=`"
         )
-    if chosen is not None and not planted_twins(workspace, chosen):
+    if chosen is not None and not has_figure(chosen):
         raise ParamsError(
             f"gates.most_asr has no figure for {chosen}: no listed cell plants an attack in {chosen.dataset} "
-            f"for {chosen.defense}; list one, or take the gate out: `-S gates.most_asr=`"
+            f"for {chosen.defense}; {cures}: `-S gates.most_asr=`"
         )
 
 
@@ -111,7 +120,8 @@ def judge(workspace: Workspace, cell: Cell, planted: Sequence[Cell]) -> list[Out
     """Hold the figures of `cell` against every gate that is set.
 
     Args:
-        planted: cells whose attack success counts; none of them: `most_asr` is left out.
+        planted: cells whose attack success counts; none of them: that of the last rehearsal of `cell`
+            counts, if its data are unplanted and nothing is planted beside them.
     """
     layout = workspace.layout
     outcomes = []
@@ -121,12 +131,22 @@ def judge(workspace: Workspace, cell: Cell, planted: Sequence[Cell]) -> list[Out
                 found = [figures.accuracy(layout, cell)]
             case "most_asr":
                 found = [figures.attack_success(layout, twin) for twin in planted]
+                found = found or _rehearsed(workspace, cell)
             case "most_estimated_poisoned_share":
                 found = [figures.poisoned_share(layout, cell)]
             case _:
                 found = [figures.most_suspects(layout, cell, gate.rpartition("_")[2])]
         outcomes += [Outcome(gate, limit, figure, _holds(gate, figure, limit)) for figure in found]
     return outcomes
+
+
+def _rehearsed(workspace: Workspace, cell: Cell) -> list[Figure]:
+    """Attack success by rehearsal; nothing where a listed cell has that attack success for the same data."""
+    if planted_twins(workspace, cell):
+        return []
+    missing = f"there is no rehearsal of {cell.dataset} for {cell.defense} yet; `asd rehearse`"
+    found = list(figures.rehearsed_success(workspace, cell).values())
+    return found or [Figure("asr", None, of=str(cell), missing=missing)]
 
 
 def _holds(gate: str, figure: Figure, limit: float) -> bool | None:
@@ -146,14 +166,8 @@ def judge_run(workspace: Workspace, cells: Sequence[Cell]) -> list[Outcome]:
 
 
 def judge_promotion(workspace: Workspace, cell: Cell) -> list[Outcome]:
-    """Judge a cell by its own figures and by the attack success of its planted twins."""
-    twins = planted_twins(workspace, cell)
-    outcomes = judge(workspace, cell, twins)
-    limit = workspace.params.gates.most_asr
-    if limit is not None and not twins:
-        missing = "no listed cell plants an attack in its data"
-        outcomes.append(Outcome("most_asr", limit, Figure("asr", None, of=str(cell), missing=missing), None))
-    return outcomes
+    """Judge a cell by its own figures and by the attack success of its planted twins, or of its rehearsal."""
+    return judge(workspace, cell, planted_twins(workspace, cell))
 
 
 def refuse_failed(outcomes: Sequence[Outcome]) -> None:
@@ -162,6 +176,6 @@ def refuse_failed(outcomes: Sequence[Outcome]) -> None:
     Raises:
         GateError: one line for each gate that fails or was not measured.
     """
-    bad = [str(outcome) for outcome in outcomes if not outcome.holds]
+    bad = [outcome.told() for outcome in outcomes if not outcome.holds]
     if bad:
         raise GateError("\nasd: ".join([*bad, "models/current is left as it was"]))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.errors import DataError
 from asd.ship.format import ModelFacts
 from asd.ship.network import ShippedNetwork

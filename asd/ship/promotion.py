@@ -102,7 +102,7 @@ def after_run(workspace: Workspace, cells: Sequence[Cell]) -> list[str]:
         )
     outcomes = gates.judge_run(workspace, cells)
     gates.refuse_failed(outcomes)
-    lines = [str(outcome) for outcome in outcomes]
+    lines = [outcome.told() for outcome in outcomes]
     cell = gates.promoted_cell(workspace)
     if cell is None:
         found = len(gates.unplanted(workspace))

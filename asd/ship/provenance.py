@@ -41,7 +41,7 @@ class Provenance:
         sources: source -> samples, most first.
         seeds: None where the defense takes none.
         accuracy: on the test set.
-        success: attack variant -> its success, of the planted cells like this one.
+        success: attack variant -> its success, of the planted cells like this one and of rehearsals.
         untested: attack plug-ins that no such cell plants.
         worst_class: name and accuracy of the class with the lowest, if known.
         verdicts: verdict -> samples; None where the audit gives none.
@@ -86,7 +86,9 @@ def gather(workspace: Workspace, cell: Cell) -> Provenance:
     train = layout.fetched(cell.dataset, "train")
     manifest = read_manifest(train)
     twins = planted_twins(workspace, cell)
-    planted = {workspace.plugin_name("attacks", twin.attack) for twin in twins}
+    rehearsed = {} if figures.is_planted(workspace, cell) else figures.rehearsed_success(workspace, cell)
+    known = workspace.params.attacks
+    planted = {str(known.get(a, {}).get("use", a)) for a in [*(twin.attack for twin in twins), *rehearsed]}
     overlay = read_manifest(layout.poisoned(cell.dataset, cell.attack, "train"))
     verdicts = figures.read_pools(layout, cell).get("verdicts")
     return Provenance(
@@ -95,7 +97,11 @@ def gather(workspace: Workspace, cell: Cell) -> Provenance:
         sources=_sources(read_index(train), manifest.class_names),
         seeds=_seeds(workspace, cell),
         accuracy=figures.accuracy(layout, cell),
-        success={twin.attack: figures.attack_success(layout, twin) for twin in twins},
+        success={
+            **{twin.attack: figures.attack_success(layout, twin) for twin in twins},
+            # "CELL (rehearsed with ... on ...)": the card is about that cell
+            **{one.of.removeprefix(f"{cell} (").removesuffix(")"): one for one in rehearsed.values()},
+        },
         untested=tuple(n for n in workspace.registry("attacks").names() if n not in {*planted, "none"}),
         worst_class=_worst_class(figures.read_metrics(layout, cell)),
         poisoned_share=figures.poisoned_share(layout, cell),

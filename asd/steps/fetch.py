@@ -88,6 +88,7 @@ def _write(
         class_names=loaded.class_names,
         image_shape=loaded.image_shape,
         trusted=loaded.trusted,
+        group=loaded.group,
     )
     if manifest.count + len(loaded.left_out) + len(excluding.excluded) != loaded.count:
         raise DataError(f"{name}: wanted {loaded.count} {split} images, got {manifest.count}")
@@ -95,8 +96,8 @@ def _write(
     place = f"data/fetched/{name}/{split}"
     if loaded.left_out:
         progress.reporter.warn(
-            f"{len(loaded.left_out)} of {loaded.count} {split} images cannot be read and are left out; "
-            f"each is named in {place}/{LEFT_OUT}"
+            f"{len(loaded.left_out)} of {loaded.count} {split} images are left out; "
+            f"each is named with its reason in {place}/{LEFT_OUT}"
         )
     for text in excluding.warnings(place):
         progress.reporter.warn(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from asd import store
 from asd.layout import Cell, Layout
-from asd.metrics import WHY_UNTRUSTED
+from asd.metrics import UNTRUSTED, WHY_UNTRUSTED
 from asd.operations.run_record import cell_mark, params_changed, read_marks
 from asd.params import Workspace
 
@@ -27,7 +27,6 @@ COLUMNS = (
     "poison_in_pool",
     "seconds",
 )
-UNTRUSTED = "acc_untrusted"
 UNTRUSTED_NOTE = f"{UNTRUSTED}: {WHY_UNTRUSTED}"
 OLD_FIGURES = frozenset({"stale", "failed", "running"})
 WHY_OLD = (
@@ -70,6 +69,12 @@ def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
         "seconds": _seconds(layout, cell),
     }
     return {name: row[name] for name in COLUMNS}
+
+
+def by_drop(layout: Layout, cell: Cell) -> dict[str, Any]:
+    """Accuracy of each drop and each source; empty where the test set comes from no drop."""
+    metrics = _optional(layout, cell, "metrics")
+    return {name: metrics[name] for name in ("per_drop", "per_source") if metrics.get(name)}
 
 
 def _optional(layout: Layout, cell: Cell, name: str) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asd.layout import Cell
-from asd.tables.rows import OLD_FIGURES, UNTRUSTED, UNTRUSTED_NOTE
+from asd.metrics import UNTRUSTED
+from asd.tables.rows import OLD_FIGURES, UNTRUSTED_NOTE
 
 FIGURES = ("acc", UNTRUSTED, "asr", "asr_base", "poison_in_pool", "seconds")
 _SHARES = frozenset({"acc", UNTRUSTED, "asr", "asr_base"})

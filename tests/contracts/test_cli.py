@@ -25,12 +25,23 @@ COMMANDS = {
     ("doctor",): ("--json",),
     ("clean",): ("--dry-run", "--json"),
     ("source", "set"): (),
+    ("drop", "add"): ("--json", "--name", "--source", "--labels"),
+    ("drop", "check"): ("--json", "--labels"),
+    ("drop", "list"): ("--json",),
+    ("drop", "show"): ("--json",),
+    ("drop", "report"): ("--out",),
+    ("drop", "readmit"): ("--json", "--reason", "--by", "--note", "--label"),
+    ("drop", "accept"): ("--json", "--by", "--note"),
+    ("drop", "withdraw"): ("--json", "--by", "--note"),
+    ("drop", "restore"): ("--json", "--by", "--note"),
     ("seeds", "sheet"): ("--json", "--dataset", "--per-class", "--source"),
     ("seeds", "add"): ("--json", "--dataset", "--class", "--by", "--key"),
     ("seeds", "list"): ("--json", "--dataset"),
     ("seeds", "check"): ("--json", "--dataset"),
     ("seeds", "candidates"): ("--json", "--dataset"),
     ("attack", "preview"): ("--json", "--dataset", "--out", "--count", "--train", "--force"),
+    ("serve",): ("--host", "--port", "--prefect-port", "--no-runner"),
+    ("rehearse",): ("--json", "--attacks", "--fraction", "--cell", "--target", "--if-due"),
     ("audit", "summary"): ("--json",),
     ("audit", "sample"): ("--json", "--cell"),
     ("audit", "pool"): ("--json", "--cell", "--verdict", "--class", "--source", "--limit", "--sort"),
@@ -45,6 +56,7 @@ COMMANDS = {
     ("audit", "token"): (),
     ("bench", "audit"): ("--json", "--samples", "--epochs"),
     ("bench", "poison"): ("--json", "--attack", "--images", "--poisoned"),
+    ("bench", "intake"): ("--json", "--images", "--form"),
     ("model", "export"): ("--format", "--json"),
     ("model", "list"): ("--json",),
     ("model", "promote"): (),
@@ -53,6 +65,7 @@ COMMANDS = {
 }
 
 NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "poison"))
+NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "intake"))
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,9 @@ from PIL import Image
 from asd.datasets._base import SPLITS
 from asd.plugin_checks.dataset import CHECKS, Case
 from asd.registry import Registry
+from asd.shards.write import write_shards
+from asd.types import Sample
+from tests.unit.drops import made
 
 REGISTRY = Registry("datasets")
 NAMES = REGISTRY.names()
@@ -78,6 +82,30 @@ def _labels_files(root: Path) -> Path:
     return root
 
 
+def _shards(root: Path) -> Path:
+    for split in SPLITS:
+        samples = [
+            Sample(f"{split}_{i}", np.full((3, 8, 8), i, np.uint8), i % 2, f"{split}#{i}")
+            for i in range(2 * PER_CLASS)
+        ]
+        (root / split).mkdir()
+        write_shards(
+            root / split,
+            samples,
+            name="small",
+            split=split,
+            class_names=("a", "b"),
+            image_shape=(3, 8, 8),
+            trusted=True,
+        )
+    return root
+
+
+def _workspace_with_drops(root: Path) -> Path:
+    made.add(made.workspace(root), made.pictures(0, 100))
+    return root
+
+
 SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "digits": lambda root: None,
     "cifar10": lambda root: _parquet_folder(root, 10, 32),
@@ -86,6 +114,8 @@ SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "parquet": _parquet_folder,
     "webdataset": _tars,
     "csv": _labels_files,
+    "shards": _shards,
+    "drops": _workspace_with_drops,
 }
 
 

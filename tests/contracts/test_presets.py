@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
         (TEMPLATE / "pipeline.yaml", "dvc.yaml"),
         (PRESETS / "digits.yaml", "params.yaml"),
         (TEMPLATE / "dvcignore", ".dvcignore"),
+        (TEMPLATE / "prefect.yaml", "prefect.yaml"),
         (TEMPLATE / "dvc_gitignore", ".dvc/.gitignore"),
         (TEMPLATE / "seeds_readme.md", "seeds/README.md"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from asd.datasets._images import decode_picture
+from asd.datasets._decode import decode_picture
 from asd.errors import DataError
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,26 @@ def test_the_base_rate_follows_an_attack_with_many_targets():
 def test_accuracy_is_given_per_class_by_name():
     found = evaluation.evaluate(CELL, Reader(), TEST, TRIGGERED)
     assert found["per_class_accuracy"] == {"cat": 1 / 2, "dog": 1 / 2, "owl": 1.0}
+
+
+def test_accuracy_is_given_per_drop_and_per_source_where_the_test_set_comes_from_drops():
+    sources = ("acme/drop-0001/a", "acme/drop-0001/b", "beta/drop-0002/a", "acme/drop-0003/a", "else/x")
+    plain = view(["t0", "t1", "t2", "t3", "t4"], [0, 0, 1, 1, 2], predicted=[0, 2, 1, 0, 2], trusted=False)
+    held_out = replace(plain, index=replace(plain.index, sources=sources))
+    found = evaluation.evaluate(CELL, Reader(), held_out, None)
+    assert {
+        number: (one["source"], one["acc_untrusted"], one["n"]) for number, one in found["per_drop"].items()
+    } == {
+        "1": ("acme", 1 / 2, 2),
+        "2": ("beta", 1.0, 1),
+        "3": ("acme", 0.0, 1),
+    }
+    assert {name: (one["acc_untrusted"], one["n"]) for name, one in found["per_source"].items()} == {
+        "acme": (1 / 3, 3),
+        "beta": (1.0, 1),
+    }
+    other = evaluation.evaluate(CELL, Reader(), TEST, None)
+    assert (other["per_drop"], other["per_source"]) == (None, None)
 
 
 def test_without_an_attack_all_about_it_is_null():

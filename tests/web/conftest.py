@@ -1,5 +1,6 @@
 """One workspace, one server and one browser for all tests of the pages."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -47,14 +48,12 @@ def tokens(layout):
     return {name: new_token(layout, name) for name in ("Ada", "Grace")}
 
 
-@pytest.fixture(scope="session")
-def address(layout, tokens):
-    """A server of the pages in a thread; gives its address."""
+@contextlib.contextmanager
+def serving(layout, live=None):
+    """A server of a workspace's pages in a thread; gives its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    text = "epoch 5 of 6, loss 1.25 <b>now</b>"
-    live = {"pets/badnets/asd/2": LiveCell("running", "stage2", text)}
-    settings = Settings(layout, port=port, live=lambda: live)
+    settings = Settings(layout, port=port, live=lambda: live or {})
     config = uvicorn.Config(create_app(settings), log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -65,6 +64,13 @@ def address(layout, tokens):
     server.should_exit = True
     thread.join()
     listening.close()
+
+
+@pytest.fixture(scope="session")
+def address(layout, tokens):
+    text = "epoch 5 of 6, loss 1.25 <b>now</b>"
+    with serving(layout, {"pets/badnets/asd/2": LiveCell("running", "stage2", text)}) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")  # not longer: Prefect's tests would take Playwright's event loop for theirs
@@ -115,11 +121,11 @@ def visit(browser, address):
     """Opens windows: visit(), or visit(color_scheme="dark", viewport={...})."""
     contexts = []
 
-    def open_window(**options):
+    def open_window(at=address, **options):
         context = browser.new_context(**options)
         context.set_default_timeout(10_000)
         contexts.append(context)
-        return Visit(context, address)
+        return Visit(context, at)
 
     yield open_window
     for context in contexts:

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from asd.audit.web import (
     compare_page,
+    drops_page,
     gallery_page,
     login,
     picture_routes,
@@ -24,6 +25,9 @@ from asd.audit.web.settings import Settings
 from asd.audit.web.site import ForbiddenError, NotFoundError, Site
 from asd.errors import AsdError, BusyError, ParamsError
 
+_PARTS = (
+    *(login, run_pages, drops_page, gallery_page, sample_page, seeds_page, compare_page, picture_routes),
+)
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"audit.css": "text/css", "audit.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -37,7 +41,7 @@ def create_app(settings: Settings) -> Guard:
         openapi_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for part in (login, run_pages, gallery_page, sample_page, seeds_page, compare_page, picture_routes):
+    for part in _PARTS:
         app.include_router(part.router(site))
 
     @app.get("/static/{name}")

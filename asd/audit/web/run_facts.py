@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from asd import store
 from asd.audit.record import STAGES
+from asd.audit.rehearsal_section import section
 from asd.audit.runs import Run
 from asd.audit.web.data import read_facts, stamp
 from asd.audit.web.site import Site
@@ -17,6 +20,7 @@ from asd.errors import AsdError
 from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.registry import installed_version
+from asd.rehearsals import rehearsal_facts
 from asd.ship import gates
 from asd.ship.gates import Outcome
 from asd.ship.provenance import code_of
@@ -50,6 +54,14 @@ def outcomes(workspace: Workspace | None, cell: Cell) -> tuple[list[Outcome], st
     except AsdError as error:
         return [], str(error)
     return found, "" if found else "Gates judge cells with a defense only."
+
+
+def rehearsal(workspace: Workspace | None, cell: Cell) -> Markup:
+    """The section of the cell's rehearsals as HTML; empty where there is none, or the file is damaged."""
+    try:
+        return Markup() if workspace is None else section(rehearsal_facts(workspace, cell))
+    except AsdError:  # the gates beside it say so
+        return Markup()
 
 
 def timings(layout: Layout, cell: Cell) -> list[tuple[int, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from asd.audit.ledger import Ledger
+from asd.audit.ledger_sql import SOURCE_FOLDER
 from asd.audit.limits import NOT_STOPPED
 from asd.audit.runs import Run, current_run
 from asd.audit.verdict import VERDICTS
@@ -124,6 +125,7 @@ def _facts(site: Site, view: View, run: Run, where: Standing) -> dict[str, Any]:
         "reproduce": run_facts.reproduce(site, workspace, cell, run),
         "warnings": (pools.get("warnings") or [])[:_WARNINGS],
         "examples": _examples(run) if view.truth else None,
+        "rehearsal": run_facts.rehearsal(workspace, cell),
         "not_stopped": NOT_STOPPED,
     }
 
@@ -169,9 +171,8 @@ def _groups(ledger: Ledger, run: Run, column: str) -> list[dict[str, Any]]:
 def _sources(ledger: Ledger, run: Run) -> list[dict[str, Any]]:
     """Counts by whom a sample came from; the folder of its class is not part of that."""
     folders = ledger.rows(
-        "select case when contains(source, '#') then split_part(source, '#', 1) || '#' "  # noqa: S608
-        f"else regexp_replace(source, '[^/]*$', '') end as name, class_name, {_COUNTS} "
-        "from samples where run = ? group by all",
+        f"select {SOURCE_FOLDER} as name, class_name, {_COUNTS} from samples "  # noqa: S608
+        "where run = ? group by all",
         [run.name],
     )
     names = ("samples", "inside", "suspects", "clean")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from asd.audit.ledger import Ledger
+from asd.audit.provenance import provenance
 from asd.audit.queries import Trajectory, find_sample, sample_at, trajectory
 from asd.audit.runs import Run
 from asd.audit.web.gallery_page import gallery_path, list_of, sample_path
@@ -60,6 +61,7 @@ def router(site: Site) -> APIRouter:
             run=run,
             cell=run.cell,
             sample=sample,
+            origin=provenance(site.layout, sample["key"], sample["source"]),
             trouble=trouble,
             charts=_charts(way),
             flips=_flips(way),

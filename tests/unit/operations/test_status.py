@@ -1,5 +1,6 @@
 """Where a workspace stands, without asking DVC: the plan is given."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from asd.operations.plan import Plan, PlanError, PlannedStage
 from asd.operations.run_record import RunRecord
 from asd.params import Workspace, load_workspace
 from asd.params_file import complete_params, set_params
+from tests.unit.rehearsing import Kennel
 
 ASD, NONE = Cell("digits", "badnets", "asd", 0), Cell("digits", "badnets", "none", 0)
 STAGE3 = "stage3@digits-badnets-asd-0"
@@ -137,3 +139,37 @@ def test_the_holder_of_the_workspace_is_told_while_it_lives(tmp_path: Path) -> N
     with run_lock.hold_workspace(layout):
         assert run_lock.holder(layout) == os.getpid()
     assert run_lock.holder(layout) is None
+
+
+def test_rehearsals_stand_with_their_age_and_a_cell_without_one_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asd.cli import main
+
+    plan_is(monkeypatch)
+    kennel = Kennel(tmp_path / "w")
+    words = ["status", "--workspace", str(kennel.root)]
+    assert main(words) == 0
+    assert "rehearsal of pets/none/asd/0: none yet (`asd rehearse`)\n" in capsys.readouterr().out
+    line = kennel.rehearsed()
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "rehearsal of pets/none/asd/0 with badnets, 2026-11-22 (" in out
+    assert f"; same data and params as now): {line.sentence}\n" in out
+    (found,) = status.status_of(kennel.workspace).rehearsals
+    assert (found.cell, found.last[0]["asr_defense"]) == ("pets/none/asd/0", 0.011)
+
+
+def test_a_damaged_file_of_rehearsals_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_is(monkeypatch)
+    kennel = Kennel(tmp_path / "w")
+    store.write_json(kennel.workspace.layout.rehearsals, {"not": "lines"})
+    found = status.status_of(kennel.workspace)
+    assert any("rehearsals.jsonl line 1 is no rehearsal" in text for text in found.needs_you)
+
+
+def test_a_rehearsal_at_work_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_is(monkeypatch)
+    kennel = Kennel(tmp_path / "w")
+    with run_lock.hold_workspace(Layout(kennel.workspace.layout.rehearsal)):
+        assert status.status_of(kennel.workspace).rehearsing == os.getpid()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asd.errors import GateError, ParamsError
 from asd.ship import figures, gates
+from asd.ship.provenance import gather
+from tests.unit.rehearsing import Kennel
 from tests.unit.ship.conftest import CLEAN, PLANTED, UNDEFENDED, Pets
 
 
@@ -132,3 +135,86 @@ def test_a_run_promotes_the_only_defended_cell_on_unplanted_data(finished: Pets)
     assert gates.promoted_cell(finished.set({"least_acc": 0.1}, trials=[0, 1])) is None
     named = {"least_acc": 0.1, "promote": "pets/badnets/asd/0"}
     assert gates.promoted_cell(finished.set(named)) == PLANTED
+
+
+# -- attack success on data in which nothing is planted ------------------------------------------
+
+
+@pytest.fixture
+def kennel(tmp_path: Path) -> Kennel:
+    """Data that nobody vouches for, one defended cell, seeds that Ada vouches for."""
+    made = Kennel(tmp_path / "w")
+    made.finish(CLEAN)
+    return made
+
+
+def asr_of(kennel: Kennel, limit: float = 0.05, **cells: list[Any]) -> list[gates.Outcome]:
+    workspace = kennel.set({"most_asr": limit}, **cells)
+    gates.refuse_impossible(workspace)
+    return gates.judge_run(workspace, [CLEAN])
+
+
+def test_without_a_rehearsal_attack_success_was_not_measured(kennel: Kennel) -> None:
+    (outcome,) = asr_of(kennel)
+    assert outcome.holds is None
+    with pytest.raises(GateError, match="there is no rehearsal of pets for asd yet; `asd rehearse`"):
+        gates.refuse_failed([outcome])
+
+
+@pytest.mark.parametrize(("limit", "holds"), [(0.011, True), (0.01, False)])
+def test_the_last_rehearsal_is_held_against_the_limit(kennel: Kennel, limit: float, holds: bool) -> None:
+    kennel.rehearsed(at="2026-11-01T00:00:00+00:00", asr_defense=0.9)
+    kennel.rehearsed()
+    (outcome,) = asr_of(kennel, limit)
+    assert (outcome.holds, outcome.figure.value, outcome.figure.n) == (holds, 0.011, 9000)
+    said = "asr of pets/none/asd/0 (rehearsed with badnets on 2026-11-22; same data and params as now) 0.0110"
+    assert said in str(outcome)
+    assert str(outcome).endswith(f"wanted at most {limit:g}")
+    assert outcome.told().startswith(f"{outcome} (measured ")
+    assert gates.judge_promotion(kennel.workspace, CLEAN) == [outcome]
+
+
+def test_every_rehearsed_attack_must_keep_the_limit(kennel: Kennel) -> None:
+    kennel.rehearsed()
+    kennel.rehearsed(attack="blend", asr_defense=0.8)
+    assert [o.holds for o in asr_of(kennel)] == [True, False]
+
+
+def test_a_rehearsal_of_other_data_says_so_and_one_of_another_defense_does_not_count(kennel: Kennel) -> None:
+    kennel.rehearsed(data="0" * 64)
+    (outcome,) = asr_of(kennel)
+    assert "on 2026-11-22; the data have changed since) 0.0110" in str(outcome)
+    kennel.workspace.layout.rehearsals.unlink()
+    kennel.rehearsed(defense="nad")
+    assert [o.holds for o in asr_of(kennel)] == [None]
+
+
+def test_a_trigger_that_did_not_work_measures_nothing(kennel: Kennel) -> None:
+    kennel.rehearsed(asr_none=0.3, asr_defense=0.0)
+    (outcome,) = asr_of(kennel)
+    assert (outcome.holds, outcome.figure.value) == (None, None)
+    assert "the trigger hardly worked without a defense either (30%)" in str(outcome)
+
+
+def test_a_planted_twin_in_the_same_data_counts_instead_of_a_rehearsal(kennel: Kennel) -> None:
+    kennel.rehearsed(asr_defense=0.9)
+    kennel.finish(PLANTED, seed=1, asr=0.02)
+    assert asr_of(kennel, attacks=["none", "badnets"]) == []
+    (outcome,) = gates.judge_promotion(kennel.workspace, CLEAN)
+    assert (outcome.figure.of, outcome.holds) == (str(PLANTED), True)
+
+
+def test_without_vouched_seeds_there_can_be_no_rehearsal_and_the_gate_is_refused(kennel: Kennel) -> None:
+    kennel.set({"most_asr": 0.1})
+    with pytest.raises(ParamsError, match=r"gates\.most_asr has no figure: .*vouch for seeds"):
+        gates.refuse_impossible(kennel.change(seeds={"use": "oracle"}))
+
+
+def test_the_model_card_tells_a_rehearsed_attack_with_its_day(kennel: Kennel) -> None:
+    kennel.rehearsed()
+    known = gather(kennel.workspace, CLEAN)
+    assert [(name, one.value) for name, one in known.success.items()] == [
+        ("rehearsed with badnets on 2026-11-22; same data and params as now", 0.011)
+    ]
+    assert "badnets" not in known.untested
+    assert "blend" in known.untested

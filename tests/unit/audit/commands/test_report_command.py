@@ -28,7 +28,11 @@ def test_the_path_of_the_page_is_printed(reported: Any, capsys: Any) -> None:
 
 def test_json_prints_the_facts(reported: Any, capsys: Any) -> None:
     assert reported.asd("audit", "report", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"cell": "digits/badnets/asd/0", "samples": 6}
+    assert json.loads(capsys.readouterr().out) == {
+        "cell": "digits/badnets/asd/0",
+        "samples": 6,
+        "rehearsals": [],
+    }
 
 
 def test_the_page_is_copied_and_nothing_is_written_over(reported: Any, tmp_path: Any, capsys: Any) -> None:
@@ -47,3 +51,34 @@ def test_the_page_is_copied_and_nothing_is_written_over(reported: Any, tmp_path:
 def test_a_run_without_a_page_says_what_to_type(kit: Any, capsys: Any) -> None:
     said = kit.refused(capsys, 3, "audit", "report", "--cell", str(ASD))
     assert "digits/badnets/asd/0 has no report.html: `asd run digits/badnets/asd/0` writes it" in said
+
+
+def test_the_rehearsals_of_an_unplanted_run_are_told_in_the_copy_and_not_in_the_output(
+    kit: Any, tmp_path: Any, capsys: Any
+) -> None:
+    from dataclasses import replace
+
+    from asd.rehearsals import add_rehearsal
+    from tests.unit.rehearsing import LINE
+
+    clean = Cell("digits", "none", "asd", 0)
+    kit.audit(clean)
+    page = "<!-- rehearsal -->none yet<!-- /rehearsal -->"
+    kit.layout.audit_report(clean).write_text(page)
+    store.write_json(kit.layout.audit_report_facts(clean), {"cell": str(clean)})
+    add_rehearsal(kit.layout, replace(LINE, dataset="digits", sentence="attack success 99% -> 1%"))
+    out = tmp_path / "audit.html"
+    assert kit.asd("audit", "report", "--cell", str(clean), "--out", str(out)) == 0
+    assert "attack success 99% -&gt; 1%." in out.read_text()
+    assert "none yet" not in out.read_text()
+    assert kit.layout.audit_report(clean).read_text() == page
+    capsys.readouterr()
+    assert kit.asd("audit", "report", "--cell", str(clean), "--json") == 0
+    (facts,) = json.loads(capsys.readouterr().out)["rehearsals"]
+    assert (facts["attack"], facts["planted"], facts["day"]) == ("badnets", 500, "2026-11-22")
+    assert kit.asd("audit", "summary", str(clean)) == 0
+    said = capsys.readouterr().out
+    assert "  rehearsal with badnets, 2026-11-22 (" in said
+    assert "not about these samples: attack success 99% -> 1%\n" in said
+    assert kit.asd("audit", "summary", str(ASD)) == 0
+    assert "rehearsal" not in capsys.readouterr().out

@@ -1,0 +1,332 @@
+"""Drops of every form through the whole gate, and what it says of a drop as a whole."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import signal
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from asd.errors import DataError, ParamsError
+from asd.intake.gate import Rules, drop_sha256, judge_drop, read_labels_file
+from asd.intake.index import ContentIndex
+from asd.intake.processes import wait
+from asd.intake.reader import Reader
+from asd.intake.readers.entry import Entry
+from asd.intake.types import Accepted, Judged, Refused
+from asd.intake_params import IntakeParams
+from asd.progress import Reporter
+from tests.unit.intake.evils.kit import TAR_END, ZipMember, png, tar_member, zip_bytes
+
+CLASSES = ("cat", "dog")
+PICTURES = [
+    (f"{label}/{number}.png", label, png(number)) for number, label in enumerate(("cat", "dog", "dog"))
+]
+
+
+def judge(path: Path, rules: Rules | None = None) -> list[Judged]:
+    reporter = Reporter("test", "test", io.StringIO())
+    with ContentIndex(None) as earlier:
+        return list(judge_drop(path, rules or Rules(class_names=CLASSES), earlier, reporter, workers=1))
+
+
+def folder(root: Path) -> Path:
+    for name, _, data in PICTURES:
+        (root / "drop" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "drop" / name).write_bytes(data)
+    return root / "drop"
+
+
+def tar(root: Path, prefix: str = "") -> Path:
+    path = root / "drop.tar"
+    path.write_bytes(b"".join(tar_member(prefix + name, data) for name, _, data in PICTURES) + TAR_END)
+    return path
+
+
+def packed(kind: str) -> Callable[[Path], Path]:
+    def make(root: Path) -> Path:
+        data = tar(root, "from-acme/").read_bytes()
+        path = root / f"drop.tar.{kind}"
+        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress(data))
+        return path
+
+    return make
+
+
+def zipped(root: Path) -> Path:
+    path = root / "drop.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("from-acme/", b"")
+        archive.writestr("from-acme/README", b"hello")
+        for name, _, data in PICTURES:
+            archive.writestr(f"from-acme/{name}", data)
+    return path
+
+
+def table(labels: list[object], struct: bool = True, names: list[str] | None = None) -> bytes:
+    cells = [{"bytes": data, "path": name} if struct else data for name, _, data in PICTURES]
+    found = pa.table({"image": cells, "label": labels})
+    if names:
+        note = json.dumps({"info": {"features": {"label": {"names": names}}}}).encode()
+        found = found.replace_schema_metadata({b"huggingface": note})
+    stream = io.BytesIO()
+    pq.write_table(found, stream)
+    return stream.getvalue()
+
+
+def parquet_file(root: Path) -> Path:
+    (root / "drop.parquet").write_bytes(table(["cat", "dog", "dog"], struct=False))
+    return root / "drop.parquet"
+
+
+def parquet_with_numbers(root: Path) -> Path:
+    (root / "data").mkdir()
+    (root / "data" / "train-0.parquet").write_bytes(table([1, 0, 0], names=["dog", "cat"]))
+    return root / "data"
+
+
+def parquet_in_zip(root: Path) -> Path:
+    path = root / "drop.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/train.parquet", table([0, 1, 1]))
+    return path
+
+
+def samples() -> bytes:
+    parts = []
+    for number, (_, label, data) in enumerate(PICTURES):
+        parts.append(tar_member(f"{number:05d}.png", data))
+        note = json.dumps({"label": label}).encode()
+        parts.append(tar_member(f"{number:05d}.json", note) if number else tar_member("00000.cls", b"cat\n"))
+    return b"".join(parts) + TAR_END
+
+
+def webdataset_tar(root: Path) -> Path:
+    (root / "drop.tar").write_bytes(samples())
+    return root / "drop.tar"
+
+
+def webdataset_folder(root: Path) -> Path:
+    (root / "shards").mkdir()
+    (root / "shards" / "train-0.tar").write_bytes(samples())
+    return root / "shards"
+
+
+def webdataset_in_zip(root: Path) -> Path:
+    (root / "drop.zip").write_bytes(zip_bytes([ZipMember("shards/train-0.tar", samples())]))
+    return root / "drop.zip"
+
+
+def csv(root: Path) -> Path:
+    drop = folder(root)
+    lines = [f"{name};{label}" for name, label, _ in PICTURES]
+    (drop / "labels.csv").write_text("\ufefffile;class\n" + "\n".join(lines), encoding="utf-8")
+    return drop
+
+
+def csv_by_name(root: Path) -> Path:
+    return csv(root) / "labels.csv"
+
+
+def jsonl_in_tar(root: Path) -> Path:
+    lines = [json.dumps({"file_name": name, "label": CLASSES.index(label)}) for name, label, _ in PICTURES]
+    parts = [tar_member("top/labels.jsonl", "\n".join(lines).encode())]
+    parts += [tar_member(f"top/{name}", data) for name, _, data in PICTURES]
+    path = root / "drop.tar.gz"
+    path.write_bytes(gzip.compress(b"".join(parts) + TAR_END))
+    return path
+
+
+FORMS = (
+    *(folder, tar, packed("gz"), packed("bz2"), packed("xz"), zipped),
+    *(parquet_file, parquet_with_numbers, parquet_in_zip),
+    *(webdataset_tar, webdataset_folder, webdataset_in_zip),
+    *(csv, csv_by_name, jsonl_in_tar),
+)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Judged]:
+    return judge(folder(tmp_path_factory.mktemp("plain")))
+
+
+@pytest.mark.parametrize("make", FORMS, ids=lambda make: make.__qualname__)
+def test_every_form_gives_the_same_pictures_and_labels(
+    make: Callable[[Path], Path], plain: list[Judged], tmp_path: Path
+) -> None:
+    judged = judge(make(tmp_path))
+    accepted = [one for one in judged if isinstance(one, Accepted)]
+    assert [one.label for one in accepted] == ["cat", "dog", "dog"]
+    assert [one.content_sha256 for one in accepted] == [one.content_sha256 for one in plain]
+    assert [one.file_sha256 for one in accepted] == [one.file_sha256 for one in plain]
+    assert len({one.path for one in accepted}) == 3
+    refused = [(one.path, one.reason) for one in judged if isinstance(one, Refused)]
+    assert refused == ([("from-acme/README", "not-a-picture")] if make is zipped else [])
+
+
+def test_one_class_folder_is_a_class_and_not_the_drops_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "drop" / "cat" / "dog").mkdir(parents=True)
+    (tmp_path / "drop" / "cat" / "dog" / "1.png").write_bytes(png(1))
+    path = tmp_path / "drop"
+    assert [one.label for one in judge(path)] == ["cat"]
+    assert [one.label for one in judge(path, Rules())] == ["dog"]  # no class is known: the deeper folder
+
+
+def test_the_marker_of_a_whole_drop_is_no_part_of_it(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    before = drop_sha256(path)
+    (path / ".complete").touch()
+    assert drop_sha256(path) == before
+    assert len(judge(path)) == 3
+
+
+def test_the_hash_of_a_drop(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    first = drop_sha256(path)
+    assert drop_sha256(folder(tmp_path / "again")) == first
+    (path / "cat" / "0.png").rename(path / "cat" / "00.png")
+    renamed = drop_sha256(path)
+    (path / "cat" / "00.png").write_bytes(png(9))
+    changed = drop_sha256(path)
+    (path / "cat" / "00.png").unlink()
+    (path / "cat" / "00.png").symlink_to("/dev/zero")
+    assert len({first, renamed, changed, drop_sha256(path)}) == 4
+    (path / "a.csv").write_text("path,label\n")
+    (path / "b.csv").write_text("path,label\n")
+    assert len({drop_sha256(path), drop_sha256(path / "a.csv"), drop_sha256(path / "b.csv")}) == 3
+    one = tmp_path / "x.zip"
+    one.write_bytes(b"abc")
+    assert drop_sha256(one) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_refused_files_keep_their_bytes_hash_and_label(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    (path / "cat" / "bad.png").write_bytes(b"abc")
+    (path / "cat" / "large.png").write_bytes(bytes(5000))
+    rules = Rules(IntakeParams(most_file_bytes=4000), CLASSES)
+    bad, large = (one for one in judge(path, rules) if isinstance(one, Refused))
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (bad.reason, bad.label, bad.data, bad.size, bad.file_sha256) == (
+        "not-a-picture",
+        "cat",
+        b"abc",
+        3,
+        digest,
+    )
+    assert (large.reason, large.data, large.size, large.file_sha256) == ("too-large", None, 5000, None)
+
+
+def test_labels_by_the_drops_label_file(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    (path / "cat").rename(path / "chat")
+    assert [one.reason for one in judge(path) if isinstance(one, Refused)] == ["unknown-label"]
+    rules = Rules(class_names=CLASSES, labels={"chat": "cat"})
+    assert [one.label for one in judge(path, rules)] == ["cat", "dog", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("intake", "said"),
+    [({"most_files": 2}, "more than 2 files"), ({"most_bytes": 1000}, "more than 1000 bytes")],
+)
+def test_caps_of_the_whole_drop(intake: dict[str, int], said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=said):
+        judge(folder(tmp_path), Rules(IntakeParams(**intake), CLASSES))
+
+
+def test_the_pixel_cap_is_the_workspaces(tmp_path: Path) -> None:
+    rules = Rules(IntakeParams(most_pixels=24 * 24 - 1), CLASSES)
+    assert {one.reason for one in judge(folder(tmp_path), rules)} == {"too-many-pixels"}
+
+
+def test_a_table_that_kills_its_reader_costs_that_table(tmp_path: Path) -> None:
+    path = tmp_path / "drop"
+    path.mkdir()
+    for name, rows in (("a", 1), ("b", 5000), ("c", 1)):  # more of b than a pipe takes
+        cells = [{"bytes": bytes(1000), "path": ""}] * rows
+        pq.write_table(pa.table({"img": cells, "label": ["cat"] * rows}), path / f"{name}.parquet")
+    entries: list[Entry] = []
+    with Reader(path, IntakeParams(), None) as reading:
+        first = reading.child
+        while not reading.is_done:
+            wait([reading.child], 1.0)
+            entries += reading.receive()
+            if any(entry.path.startswith("b.parquet#") for entry in entries) and first.alive:
+                os.kill(first.pid, signal.SIGKILL)
+    codes = {entry.path.partition("#")[0]: entry.code for entry in entries}
+    assert codes == {"a.parquet": "", "b.parquet": "reader-died", "c.parquet": ""}
+    assert 0 < sum(entry.path.startswith("b.parquet#") for entry in entries) < 5000
+    assert sum(entry.path.startswith("c.parquet#") for entry in entries) == 1
+
+
+def test_a_reader_that_dies_of_no_table_costs_the_drop(tmp_path: Path) -> None:
+    with Reader(folder(tmp_path), IntakeParams(), None) as reading:
+        os.kill(reading.child.pid, signal.SIGKILL)
+        wait([reading.child], 10.0)
+        with pytest.raises(DataError, match="killed the process that read it"):
+            list(reading.receive())
+
+
+def test_a_reader_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asd.intake.reader._SECONDS", 0.0)
+    with Reader(folder(tmp_path), IntakeParams(), None) as reading:
+        os.kill(reading.child.pid, signal.SIGSTOP)
+        with pytest.raises(DataError, match="killed the process that read it"):
+            list(reading.look())
+
+
+def test_no_drop_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no"):
+        judge(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="the drop is empty"):
+        judge(tmp_path / "empty")
+
+
+# -- labels files of people --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "\ufeffsent,class\nchat,cat\n7, dog\n"),
+        ("a.json", '{"chat": "cat", "7": "dog"}'),
+        ("a.yaml", "chat: cat\n7: dog\n"),
+    ],
+)
+def test_labels_files(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_labels_file(tmp_path / name) == {"chat": "cat", "7": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "a,b\n", "wanted the first line sent,class, got 'a,b'"),
+        ("a.csv", "sent,class\na\n", "line 2: wanted 2 values, got 1"),
+        ("a.csv", "sent,class\na,b\na,c\n", "line 3: 'a' stands there twice"),
+        ("a.json", "[1]", "wanted a mapping"),
+        ("a.json", "{", "is not valid JSON"),
+        ("a.yaml", "a: [", "is not valid YAML"),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "is not valid YAML"),
+        ("a.txt", "", "wanted a .csv, .json or .yaml"),
+    ],
+)
+def test_bad_labels_files(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as error:
+        read_labels_file(tmp_path / name)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_labels_file(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="cannot read"):
+        read_labels_file(tmp_path / "none.csv")
