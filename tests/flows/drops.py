@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,7 +78,7 @@ def workspace(root: Path, seeds: Path, *changes: str) -> Layout:
     create(root, "drops", git=True)
     set_params(root, [*TINY, *changes])
     write(seeds, pictures(range(9000, 9006)))
-    command = ["asd", "source", "set", "seeds", str(seeds), "--workspace", str(root)]
+    command = [sys.executable, "-m", "asd", "source", "set", "seeds", str(seeds), "--workspace", str(root)]
     subprocess.run(command, check=True, capture_output=True)
     return Layout(root)
 
