@@ -105,6 +105,7 @@ def readmit(
     from asd.cli.drop import facts
     from asd.intake.readmit import readmit as let_in
     from asd.operations.drop_tracking import track
+    from asd.safe_text import safe_text
 
     if (key is None) == (reason is None):
         raise ParamsError("give KEY or --reason CODE, one of both; `asd drop show N` prints the reasons")
@@ -116,7 +117,7 @@ def readmit(
         return
     typer.echo(f"{done.new} readmitted into drop {number}, which is {done.record.status}")
     for path, why in list(done.left.items())[:10]:
-        typer.echo(f"  not readmitted: {path}: {why}")
+        typer.echo(f"  not readmitted: {safe_text(path)}: {why}")
     if len(done.left) > 10:
         typer.echo(f"  and {len(done.left) - 10} more (--json names all)")
     typer.echo("next: asd run")

@@ -6,12 +6,14 @@ came before, that its label was not known, that it was over a cap which has been
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from asd import store
 from asd.drop_records import (
@@ -37,6 +39,7 @@ from asd.layout import Layout
 from asd.params import Workspace
 from asd.people import checked_name, checked_note
 from asd.progress import Reporter
+from asd.safe_text import safe_text
 from asd.shards.drop_folder import picture_key, read_drop_index, read_drop_manifest, read_quarantine
 
 READMITTED = "readmitted"
@@ -44,6 +47,7 @@ READMITTED = "readmitted"
 
 _SHORTEST_HASH = 8
 _MOST_NAMED = 5
+_ROWS = 2  # a row group; a picture as sent may have 32 MiB
 Row = Mapping[str, Any]
 
 
@@ -81,15 +85,10 @@ def readmit(
     _check_label(workspace, label)
     with hold_drops(workspace):
         record = read_record(layout, number)
-        rows = _chosen(layout, record, key, reason)
-        pictures, left = _with_bytes(layout, record, rows)
-        let_in = _judge(workspace, number, pictures, label, left) if pictures else []
-        if not let_in:
-            path, why = next(iter(left.items()))
-            raise DataError(f"nothing of drop {number} was readmitted: {path}: {why}")
+        rows, left = _with_bytes(layout, record, _chosen(layout, record, key, reason))
         said = Decision(now(), by, "readmit", note, key or f"--reason {reason}")
-        record = _store(workspace, record, let_in, said, track)
-    return Readmitted(record, len(let_in), left)
+        done = _store(workspace, record, _judged(workspace, number, rows, label, left), left, said, track)
+    return Readmitted(done, done.readmitted - record.readmitted, left)
 
 
 def _check_label(workspace: Workspace, label: str | None) -> None:
@@ -118,59 +117,67 @@ def _chosen(layout: Layout, record: DropRecord, key: str | None, reason: str | N
     return found
 
 
-def _with_bytes(
-    layout: Layout, record: DropRecord, rows: Sequence[Row]
-) -> tuple[list[tuple[Row, bytes]], dict[str, str]]:
+def _with_bytes(layout: Layout, record: DropRecord, rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
     """Files whose bytes are in the quarantine, and why the others cannot come back."""
     folder = layout.drop(record.number)
     index = read_drop_index(folder, read_drop_manifest(folder, record.manifest_sha256), ["key"])
     there = set(index["key"].to_pylist()) | readmitted_keys(layout, record)
-    pictures, left = [], {}
+    kept, left = [], {}
     for row in rows:
         path, sha256 = row["path"], row["file_sha256"]
+        file = layout.quarantine(record.number) / (sha256 or "")
         if picture_key(record.number, path) in there:
             left[path] = "a picture of this name is in the drop already"
-            continue
-        file = layout.quarantine(record.number) / (sha256 or "")
-        if not row["kept"] or not file.is_file():
+        elif not row["kept"] or not file.is_file():
             left[path] = "its bytes are not in the quarantine of this machine; let the source send it again"
         elif store.file_sha256(file) != sha256:
             left[path] = f"{file} is not what was quarantined"
         else:
             there.add(picture_key(record.number, path))
-            pictures.append((row, file.read_bytes()))
-    return pictures, left
+            kept.append(row)
+    return kept, left
 
 
-def _judge(
-    workspace: Workspace,
-    number: int,
-    pictures: Sequence[tuple[Row, bytes]],
-    label: str | None,
-    left: dict[str, str],
-) -> list[Accepted]:
-    """Have the gate look at the pictures as if nothing had come before; what it refuses goes to `left`."""
-    table = Path(workspace.layout.local / "readmit.parquet")
-    schema = pa.schema([("image", pa.binary()), ("label", pa.string())])
-    columns = [[data for _, data in pictures], [label or row["label"] or "" for row, _ in pictures]]
-    let_in = []
+def _judged(
+    workspace: Workspace, number: int, rows: Sequence[Row], label: str | None, left: dict[str, str]
+) -> Iterator[Accepted]:
+    """What the gate says of the pictures as if nothing had come before; what it refuses goes to `left`."""
+    if not rows:
+        return
+    layout, reporter = workspace.layout, Reporter("readmit", f"drop {number}", sys.stderr)
+    table = layout.local / "readmit.parquet"
     try:
-        store.write_parquet(table, pa.table(columns, schema=schema), row_group_size=256)
-        reporter = Reporter("readmit", f"drop {number}")
+        with store.atomic_file(table) as temporary:
+            _write_table(temporary, layout.quarantine(number), rows, label)
         with ContentIndex(None) as nothing:
             for one in judge_drop(table, make_rules(workspace), nothing, reporter):
-                path = pictures[int(one.path.rpartition("#")[2])][0]["path"]
+                path = rows[int(one.path.rpartition("#")[2])]["path"]
                 if isinstance(one, Refused):
                     left[path] = one.message or one.reason
                 else:
-                    let_in.append(replace(one, path=path, flags=(*one.flags, READMITTED)))
+                    yield replace(one, path=path, flags=(*one.flags, READMITTED))
     finally:
         remove(table)
-    return let_in
+
+
+def _write_table(path: Path, quarantine: Path, rows: Sequence[Row], label: str | None) -> None:
+    """Bytes and labels for the gate, in small parts: a row group of many large pictures would not fit it."""
+    schema = pa.schema([("image", pa.binary()), ("label", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(rows), _ROWS):
+            here = rows[start : start + _ROWS]
+            images = [(quarantine / row["file_sha256"]).read_bytes() for row in here]
+            columns = [images, [label or row["label"] or "" for row in here]]
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def _store(
-    workspace: Workspace, record: DropRecord, let_in: Sequence[Accepted], said: Decision, track: Track
+    workspace: Workspace,
+    record: DropRecord,
+    let_in: Iterable[Accepted],
+    left: Mapping[str, str],
+    said: Decision,
+    track: Track,
 ) -> DropRecord:
     layout = workspace.layout
     folder = layout.drops / f"{drop_name(record.number)}-r{len(record.parts)}"
@@ -180,6 +187,9 @@ def _store(
             DropWriter(temporary, layout.quarantine(record.number), record.number, 0) as writer,
         ):
             writer.add_all(let_in)
+            if not writer.count:
+                path, why = next(iter(left.items()))
+                raise DataError(f"nothing of drop {record.number} was readmitted: {safe_text(path)}: {why}")
             manifest = writer.finish(folder.name, record.source, record.sha256, form_of(workspace))
         track(folder)
         order = next_order(read_records(layout)) if record.status == "accepted" else 0
