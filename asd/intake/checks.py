@@ -98,7 +98,8 @@ class Labels:
     """
 
     def __init__(self, class_names: Sequence[str] | None, sent: Mapping[str, str]) -> None:
-        self._names = None if class_names is None else set(class_names)
+        named = {unicodedata.normalize("NFC", name): name for name in class_names or ()}
+        self._names = None if class_names is None else named
         self._sent = sent
         self._by_number: dict[str, str] = {}
         if class_names is not None and not any(name.isdecimal() for name in class_names):
@@ -107,13 +108,15 @@ class Labels:
     def judge(self, label: str | None) -> tuple[str, Problem | None]:
         """The class, or what is wrong with the label."""
         text = unicodedata.normalize("NFC", (label or "").strip())
-        text = self._sent.get(text, text)
+        text = unicodedata.normalize("NFC", self._sent.get(text, text))
         if text.lower() in _NO_LABEL and text not in (self._names or ()):
             return text, ("no-label", f"the label is {text!r}" if text else "there is no label")
         if len(text) > _LONGEST_LABEL or any(unicodedata.category(letter) in _HIDDEN for letter in text):
             return text, ("bad-label", f"a label of {len(text)} characters, some of which may not be shown")
-        if self._names is None or text in self._names:
+        if self._names is None:
             return text, None
+        if text in self._names:
+            return self._names[text], None
         if text in self._by_number:
             return self._by_number[text], None
         return text, ("unknown-label", f"the label {text!r} is none of {len(self._names)} classes")

@@ -18,13 +18,18 @@ class FrameError(ValueError):
     """What came over the pipe is no frame, or too large a one."""
 
 
-def pack(fields: Sequence[bytes]) -> bytes:
-    """The frame of some byte strings, at most 16."""
-    parts = [b"", bytes((len(fields),))]
+def parts(fields: Sequence[bytes]) -> list[bytes]:
+    """The frame of some byte strings, at most 16, in pieces: none is copied."""
+    found = [b"", bytes((len(fields),))]
     for field in fields:
-        parts += (_U32.pack(len(field)), field)
-    parts[0] = _U32.pack(sum(map(len, parts)))
-    return b"".join(parts)
+        found += (_U32.pack(len(field)), field)
+    found[0] = _U32.pack(sum(map(len, found)))
+    return found
+
+
+def pack(fields: Sequence[bytes]) -> bytes:
+    """The frame of some byte strings in one."""
+    return b"".join(parts(fields))
 
 
 class FrameParser:
@@ -56,7 +61,12 @@ class FrameParser:
                 return
             start = self._at + 4
             self._at = start + size
-            yield _fields(self._buffer, start, self._at)
+            fields = _fields(self._buffer, start, self._at)
+            if size > CHUNK:  # a large picture need not lie here until the next one comes
+                del self._buffer[: self._at]
+                self._at = 0
+            yield fields
+            del fields
 
 
 def _fields(buffer: bytearray, at: int, end: int) -> list[bytes]:
@@ -82,6 +92,13 @@ def write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def write_frame(handle: int, fields: Sequence[bytes]) -> None:
+    """Write a frame to a blocking pipe, a large one in pieces."""
+    found = parts(fields)
+    for part in found if sum(map(len, found)) > CHUNK else (b"".join(found),):
+        write_all(handle, part)
 
 
 def read_frames(handle: int, largest: int) -> Iterator[list[bytes]]:

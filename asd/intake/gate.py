@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asd import store
 from asd.errors import DataError
-from asd.intake.checks import Labels, Problem, check_bytes, check_name
+from asd.intake.checks import Labels, Problem, check_bytes, check_name, ending_of
 from asd.intake.duplicates import Candidate, Duplicates, Passed
 from asd.intake.index import ContentIndex
 from asd.intake.labels_file import read_labels_file as read_labels_file
@@ -18,6 +18,7 @@ from asd.intake.pool import Copy, DecodePool, NoCopy, Task
 from asd.intake.reader import Reader
 from asd.intake.readers import folder
 from asd.intake.readers.entry import Entry
+from asd.intake.readers.labels import ENDINGS
 from asd.intake.reasons import FLAGS, REASONS
 from asd.intake.types import Accepted, Judged, Refused
 from asd.intake_params import IntakeParams
@@ -109,6 +110,7 @@ class _Gate:
         self._reader, self._pool, self._seen, self._reporter = reader, pool, seen, reporter
         self._window: deque[_File] = deque()
         self._ready: list[_File] = []
+        self._listened = False
         self._in_hand = self._files = self._bytes = 0
 
     def run(self) -> Iterator[Judged]:
@@ -117,7 +119,9 @@ class _Gate:
             while self._window and self._window[0].is_decided and len(self._ready) < _BATCH:
                 self._ready.append(self._window.popleft())
             is_last = self._reader.is_done and not self._window
-            if len(self._ready) >= _BATCH or (self._ready and (is_last or not self._has_room)):
+            if len(self._ready) >= _BATCH or (
+                self._ready and (is_last or not self._has_room or self._pool.is_full)
+            ):
                 yield from self._judge()
             elif is_last:
                 return
@@ -131,12 +135,17 @@ class _Gate:
 
     def _step(self) -> None:
         """Wait until somebody has something to say, and take it."""
-        others = [self._reader.child] if self._has_room and not self._reader.is_done else []
+        listens = self._has_room and not self._reader.is_done
+        if listens and not self._listened:
+            self._reader.rest()  # until now it may have waited for us
+        self._listened = listens
+        others = [self._reader.child] if listens else []
         if self._pool.work(others):
             for one in self._reader.receive():
                 self._take(one)
         elif others:
-            self._reader.look()
+            for one in self._reader.look():
+                self._take(one)
 
     def _take(self, entry: Entry) -> None:
         """A file from the reader: checked as far as it goes without decoding."""
@@ -220,13 +229,17 @@ def _shorten(path: str) -> str:
 def drop_sha256(source: Path) -> str:
     """SHA-256 (hex) of a drop as sent: of the file, or over names, sizes and hashes of a folder's files.
 
+    Of a labels file: of its name and of the folder that it lies in, which is the drop.
+
     Raises:
         DataError: it cannot be read.
     """
     try:
-        if not source.is_dir():
+        is_labels = ending_of(source.name) in ENDINGS and not source.is_dir()
+        if not source.is_dir() and not is_labels:
             return store.file_sha256(source)
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(source.name.encode("utf-8", "surrogateescape") if is_labels else b"")
+        source = source.parent if is_labels else source
         for file in folder.walk(source):
             what = file.problem[0] if file.problem else _sha256(file)
             digest.update(file.name.encode("utf-8", "surrogateescape") + f"\0{file.size}\0{what}\n".encode())

@@ -11,6 +11,7 @@ import os
 import signal
 import struct
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from asd.errors import DataError
 from asd.intake.processes import Child, Watch, wait
 from asd.intake.worker import ACCEPTED, FACTS, REFUSED
 
-_AHEAD_COUNT, _AHEAD_BYTES = 32, 2**20  # what a process has in line while it works
+_AHEAD_COUNT, _AHEAD_BYTES = 32, 2**18  # what a process has in line while it works
+_MOST_HELD = 24 * 2**20  # bytes of copies that nobody has taken yet
+_LARGE = 2**14  # smaller ones are not counted: the window of the gate bounds them
 _MOST_DEATHS = 400  # of processes in one drop: each costs some tenths of a second, or the time limit
 _MOST_WORKERS = 4
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -84,7 +87,7 @@ class DecodePool:
         self._largest_answer = 8 * int(str(form["most_pixels"])) + 2**20
         self._seconds = seconds
         self._waiting: deque[Task] = deque()
-        self._deaths = 0
+        self._deaths = self._held = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._count = count or min(cores, _MOST_WORKERS)
         self._workers: list[_Worker] = []  # started when they are needed
@@ -103,6 +106,11 @@ class DecodePool:
     def children(self) -> list[Child]:
         """The processes that run now."""
         return [worker.child for worker in self._workers]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether copies wait to be taken before more are made."""
+        return self._held >= _MOST_HELD
 
     def add(self, task: Task) -> None:
         """Put a picture into line."""
@@ -131,7 +139,7 @@ class DecodePool:
         return _Worker(child, Watch(30 + 10 * self._seconds))
 
     def _feed(self) -> None:
-        while self._waiting:
+        while self._waiting and (not self.is_full or not any(one.tasks for one in self._workers)):
             size = len(self._waiting[0].data)
             if len(self._workers) < self._count and all(one.tasks for one in self._workers):
                 self._workers.append(self._start())
@@ -155,6 +163,13 @@ class DecodePool:
             worker.bytes -= len(task.data)
             worker.watch.restart()
             task.answer = answer
+            if isinstance(answer, Copy) and len(answer.png) > _LARGE:
+                self._held += len(answer.png)
+                weakref.finalize(task, self._let_go, len(answer.png)).atexit = False
+
+    def _let_go(self, size: int) -> None:
+        """Whoever asked for a copy has let go of its task."""
+        self._held -= size
 
     def _replace(self, worker: _Worker) -> _Worker:
         hung = worker.child.alive

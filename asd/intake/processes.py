@@ -8,11 +8,12 @@ import selectors
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import asd
-from asd.intake.frames import CHUNK, FrameError, FrameParser, pack
+from asd.intake.frames import CHUNK, FrameError, FrameParser, pack, parts
 
 _ROOT = Path(asd.__file__).resolve().parent.parent
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from asd.intake.{0} import main; main(sys.argv[2])"
@@ -54,7 +55,7 @@ class Child:
             os.set_blocking(handle, False)
         self.alive = True
         self._parser = FrameParser(largest)
-        self._waiting = bytearray()
+        self._waiting: deque[memoryview] = deque()
 
     @property
     def pid(self) -> int:
@@ -74,15 +75,19 @@ class Child:
 
     def send(self, fields: Sequence[bytes]) -> None:
         """Put a frame into line and write what the pipe takes now."""
-        self._waiting += pack(fields)
+        small = sum(map(len, fields)) < CHUNK
+        found = [pack(fields)] if small else [part for part in parts(fields) if part]
+        self._waiting.extend(map(memoryview, found))
         self.flush()
 
     def flush(self) -> None:
         """Write what the pipe takes now; a child that is gone is noticed when it is read."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             while self._waiting:
-                sent = os.write(self.input, memoryview(self._waiting)[:CHUNK])
-                del self._waiting[:sent]
+                sent = os.write(self.input, self._waiting[0][:CHUNK])
+                self._waiting[0] = self._waiting[0][sent:]
+                if not self._waiting[0]:
+                    self._waiting.popleft()
 
     def receive(self) -> Iterator[list[bytes]]:
         """The frames that are whole by now; the child is dead when it sent its last or none at all.

@@ -14,11 +14,11 @@ from pathlib import Path
 from asd.errors import DataError
 from asd.intake import frames, sandbox
 from asd.intake.readers.entry import Entry, Limits
-from asd.intake.readers.form import open_drop, read_drop
+from asd.intake.readers.form import NeedsTablesError, open_drop, read_drop
 
-MEMORY = 208 * 2**20
+MEMORY = 160 * 2**20
 """Bytes that a reader may take: row groups of Parquet and windows of decompression."""
-ENTRY, OPENED, BUSY, END, FATAL = b"e", b"o", b"b", b"z", b"f"
+ENTRY, OPENED, BUSY, TABLES, END, FATAL = b"e", b"o", b"b", b"t", b"z", b"f"
 _FLUSH = 2**16
 
 
@@ -80,12 +80,14 @@ def main(config: str) -> None:
     sender, spool = Sender(1), os.fdopen(given["spool"], "r+b", buffering=0)
     try:
         with open_drop(Path(given["path"])) as drop:
-            if drop.has_tables:
+            if drop.has_tables or given["tables"]:
                 import asd.intake.readers.parquet  # noqa: F401
             sandbox.enter(MEMORY, most_written=given["most_bytes"], reading_files=drop.stream is None)
             for entry in read_drop(drop, limits, given["start"], sender, spool):
                 sender.entry(entry)
         sender.send(END)
+    except NeedsTablesError:
+        sender.send(TABLES)
     except DataError as error:
         sender.send(FATAL, text(str(error)))
     except MemoryError:

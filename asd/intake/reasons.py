@@ -53,7 +53,7 @@ _ALL = (
     Reason(
         "reader-died",
         "reading the archive or table took too much memory or time, or killed the reader",
-        "write it anew; Parquet with row groups of at most 64 MiB",
+        "write it anew; Parquet with row groups of at most 32 MiB",
         holds=True,
     ),
     Reason("stray-file", "the file does not belong to a drop of this form", "leave it out"),

@@ -14,14 +14,16 @@ import signal
 import struct
 import sys
 import warnings
+from collections.abc import Iterator
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from asd.datasets._decode import FORMATS, UnreadableError, recolour, to_form
 from asd.intake import frames, sandbox
 from asd.intake.perceptual import perceptual_hash
 from asd.shards.png import picture_png
-from asd.types import content_sha256
+from asd.types import Images, content_sha256
 
 MEMORY = 208 * 2**20
 """Bytes that decoding may take: a picture of 16 million pixels fits."""
@@ -54,7 +56,17 @@ class Decoder:
     def __init__(self, most_pixels: int, image_size: int | None, channels: int, fit: str, lock: int) -> None:
         self._most_pixels = most_pixels
         self._form = (image_size, channels, fit)
-        self._lock = lock
+        self._lock, self._holds = lock, False
+
+    @contextlib.contextmanager
+    def turn(self, data: bytes) -> Iterator[list[bytes]]:
+        """The frame for one picture; while it is sent no other process decodes a large one."""
+        try:
+            yield self.answer(data)
+        finally:
+            if self._holds:
+                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+                self._holds = False
 
     def answer(self, data: bytes) -> list[bytes]:
         """The frame for one picture."""
@@ -82,13 +94,10 @@ class Decoder:
                 raise _RefusedError(
                     "too-many-pixels", f"{width}x{height} pixels, at most {self._most_pixels} are allowed"
                 )
-            if width * height < _LARGE:
-                return self._copy(picture, data)
-            fcntl.lockf(self._lock, fcntl.LOCK_EX)  # given up by the kernel if this process dies
-            try:
-                return self._copy(picture, data)
-            finally:
-                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+            if width * height > _LARGE and not self._holds:
+                fcntl.lockf(self._lock, fcntl.LOCK_EX)  # given up by the kernel if this process dies
+                self._holds = True
+            return self._copy(picture, data)
 
     def _copy(self, picture: Image.Image, data: bytes) -> list[bytes]:
         flags = _flags(picture, data)
@@ -97,7 +106,7 @@ class Decoder:
         ImageOps.exif_transpose(picture, in_place=True)
         plain = recolour(picture, 1 if grey else 3, "")
         size, channels, fit = self._form
-        content = trained = content_sha256(to_form(plain, "", None, 3, "stretch"))
+        content = trained = content_sha256(_planes(recolour(plain, 3, "")))
         if channels != 3 or size not in (None, plain.width) or size not in (None, plain.height):
             trained = content_sha256(to_form(plain, "", size, channels, fit))
         facts = FACTS.pack(plain.width, plain.height, perceptual_hash(plain))
@@ -110,6 +119,12 @@ class Decoder:
             bytes.fromhex(trained),
             ",".join(flags).encode(),
         ]
+
+
+def _planes(picture: Image.Image) -> Images:
+    """The pixels of an RGB picture, shape (3, H, W), not copied into that order."""
+    pixels: Images = np.asarray(picture, np.uint8)
+    return pixels.transpose(2, 0, 1)
 
 
 def _flags(picture: Image.Image, data: bytes) -> list[str]:
@@ -164,9 +179,9 @@ def main(config: str) -> None:
     for (data,) in frames.read_frames(0, 2**32 - 1):
         # the default action of this signal ends the process, also inside a decoder's C code
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        answer = frames.pack(decoder.answer(data))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        frames.write_all(1, answer)
+        with decoder.turn(data) as answer:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            frames.write_frame(1, answer)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ FORMS = (
 )
 _MOST_LABELS_FILES = 16
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_PARQUET = b"PAR1"
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 
 
@@ -108,6 +110,10 @@ class _Look:
         return self.cls > 0 or 0 < self.pictures <= 2 * self.json
 
 
+class NeedsTablesError(Exception):
+    """There is Parquet in the archive, and pyarrow was not imported while that could be done."""
+
+
 @dataclass(frozen=True)
 class Drop:
     """A drop that was found on disk, nothing of it parsed.
@@ -116,7 +122,7 @@ class Drop:
         path: a folder (also where a labels file in it was given), or a file.
         labels: that labels file.
         stream: the file.
-        has_tables: whether there may be Parquet in it.
+        has_tables: whether Parquet can be seen from outside.
     """
 
     path: Path
@@ -144,7 +150,9 @@ def open_drop(source: Path) -> Iterator[Drop]:
     except OSError as error:
         raise DataError(f"cannot read {source}: {error.strerror}") from error
     with stream:
-        yield Drop(source, None, stream, True)
+        head = stream.read(len(_PARQUET))
+        stream.seek(0)
+        yield Drop(source, None, stream, head == _PARQUET)
 
 
 def read_drop(drop: Drop, limits: Limits, start: int, progress: Progress, spool: BinaryIO) -> Iterator[Entry]:
@@ -168,7 +176,7 @@ def read_drop(drop: Drop, limits: Limits, start: int, progress: Progress, spool:
     head = stream.read(512)
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    if head.startswith(b"PAR1"):
+    if head.startswith(_PARQUET):
         tree = Tree(lambda: [OpenFile(name, size, stream)], name)
     elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         tree = Tree(lambda: zip_files(stream, size, _budget(size, limits, progress)), name)
@@ -256,6 +264,8 @@ def _read_containers(
     tree: Tree, kind: str, limits: Limits, start: int, progress: Progress, spool: BinaryIO
 ) -> Iterator[Entry]:
     """The rows of tables or the samples of tars; other files are strays."""
+    if kind == "parquet" and "pyarrow" not in sys.modules:
+        raise NeedsTablesError
     number = 0
     for file in tree.all():
         is_one = ending_of(file.name) == "parquet" if kind == "parquet" else _is_tar(file.name)

@@ -88,6 +88,12 @@ def test_a_class_may_be_called_by_a_number_or_null() -> None:
     assert labels.judge("2")[1][0] == "unknown-label"
 
 
+def test_two_spellings_of_one_letter_are_one_class() -> None:
+    labels = Labels(("cafe\u0301", "dog"), {"x": "caf\u00e9"})
+    assert labels.judge("caf\u00e9") == ("cafe\u0301", None)
+    assert labels.judge("x") == ("cafe\u0301", None)
+
+
 def test_without_classes_any_label_that_can_be_shown_will_do() -> None:
     labels = Labels(None, {})
     assert labels.judge("x" * 100) == ("x" * 100, None)

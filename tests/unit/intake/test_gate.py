@@ -199,6 +199,9 @@ def test_the_hash_of_a_drop(tmp_path: Path) -> None:
     (path / "cat" / "00.png").unlink()
     (path / "cat" / "00.png").symlink_to("/dev/zero")
     assert len({first, renamed, changed, drop_sha256(path)}) == 4
+    (path / "a.csv").write_text("path,label\n")
+    (path / "b.csv").write_text("path,label\n")
+    assert len({drop_sha256(path), drop_sha256(path / "a.csv"), drop_sha256(path / "b.csv")}) == 3
     one = tmp_path / "x.zip"
     one.write_bytes(b"abc")
     assert drop_sha256(one) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -269,6 +272,14 @@ def test_a_reader_that_dies_of_no_table_costs_the_drop(tmp_path: Path) -> None:
         wait([reading.child], 10.0)
         with pytest.raises(DataError, match="killed the process that read it"):
             list(reading.receive())
+
+
+def test_a_reader_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asd.intake.reader._SECONDS", 0.0)
+    with Reader(folder(tmp_path), IntakeParams(), None) as reading:
+        os.kill(reading.child.pid, signal.SIGSTOP)
+        with pytest.raises(DataError, match="killed the process that read it"):
+            list(reading.look())
 
 
 def test_no_drop_at_all(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from asd.intake.reasons import FLAGS, REASONS
 from tests.unit.intake.evils import files, tables, tars, whole, zips
@@ -164,3 +166,17 @@ def test_a_hundred_thousand_tiny_members(tmp_path: Path) -> None:
     assert found.evils == {name: documented()[name] for name in SLOW}
     assert found.others == {"quarantined: not-a-picture": 99_999}
     assert found.peak_mib <= 256
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_many_pictures_as_large_as_allowed(tmp_path: Path) -> None:
+    corpus = Corpus(tmp_path / "large", seconds=60.0)
+    (corpus.drop / "cat").mkdir(parents=True)
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 256, (3990, 3990, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(corpus.drop / "cat" / f"{number}.jpg", quality=15)
+    corpus.good = 4
+    found = judge([corpus], tmp_path)
+    assert found.others == {"accepted": 4}
+    assert found.peak_mib <= MOST_MIB
