@@ -110,7 +110,18 @@ class Killed:
         """What is true after every kill: records are whole, and dvc can say what is stale and why."""
         for record in read_records(self.layout):
             assert (self.layout.drop(record.number) / "manifest.json").is_file()
-        done = subprocess.run(
+        # a process that was just killed and not yet waited for still counts as alive for dvc
+        answers: list[subprocess.CompletedProcess[str]] = []
+
+        def answered() -> bool:
+            answers.append(self.status())
+            return answers[-1].returncode == 0
+
+        wait_for(answered, "an answer of dvc status", 60)
+        assert isinstance(json.loads(answers[-1].stdout), dict)
+
+    def status(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "dvc", "status", "--json"],
             cwd=self.layout.root,
             env=self.environment,
@@ -118,8 +129,6 @@ class Killed:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        assert isinstance(json.loads(done.stdout), dict)
 
 
 def contents(layout: Layout) -> dict[str, str]:

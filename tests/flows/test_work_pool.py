@@ -41,7 +41,8 @@ def test_work_pool_runs_the_deployments_of_the_file(fake: FakeWorkspace) -> None
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    prefect("work-pool", "create", "asd", "--type", "process", "--concurrency-limit", "1")
+    prefect("work-pool", "create", "asd", "--type", "process")
+    prefect("work-pool", "set-concurrency-limit", "asd", "1")
     prefect("deploy", "--all")
     found = service.api.post("deployments/filter", {})
     assert sorted(one["entrypoint"] for one in found) == sorted(f"flows.{flow}.{flow}" for flow in FLOWS)

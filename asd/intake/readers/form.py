@@ -66,8 +66,15 @@ class Tree:
             self.damage = error
 
     def open(self, name: str) -> BinaryIO:
-        """One of its files."""
-        return next(file for file in self.all() if file.name == name and file.problem is None).open()
+        """One of its files.
+
+        Raises:
+            ReadError: it cannot be read, or is not there any more.
+        """
+        for file in self.all():
+            if file.name == name and file.problem is None:
+                return file.open()
+        raise self.damage or ReadError("damaged-archive", "it is gone")
 
 
 @dataclass
@@ -240,9 +247,12 @@ def _entries(
         yield from read_samples(tree.all(), "", limits)
     elif chosen is not None:
         prefix = chosen.rpartition("/")[0] + "/" if "/" in chosen else ""
-        with tree.open(chosen) as stream:
-            said = labels.LabelsFile(chosen, prefix, stream)
-        yield from labels.read_labelled(tree.all(), said, lambda: tree.open(chosen), limits)
+        try:
+            with tree.open(chosen) as stream:
+                said = labels.LabelsFile(chosen, prefix, stream)
+            yield from labels.read_labelled(tree.all(), said, lambda: tree.open(chosen), limits)
+        except (OSError, ReadError) as error:  # without it nothing is known of any label
+            raise DataError(f"{chosen} cannot be read: {error}") from error
     else:
         yield from read_class_folders(tree.all(), look.common.prefix, limits)
 

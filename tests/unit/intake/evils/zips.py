@@ -57,4 +57,5 @@ def whole(canary: Path) -> dict[str, bytes]:
         "zip-too-few-members-said": zip_bytes(good, count=1),
         "zip-too-many-members-said": zip_bytes(good, count=60_000),
         "zip-empty": zip_bytes([]),
+        "zip-damaged-labels": zip_bytes([ZipMember("labels.csv", b"path,label\n" * 99, crc=1), *good]),
     }
