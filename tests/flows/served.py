@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,15 @@ class Api:
     def start(self, flow: str, **parameters: Any) -> str:
         """Start a run by hand; its id."""
         deployment = wait_for(lambda: self.deployment(flow), f"deployment of {flow}")
-        return self.post(f"deployments/{deployment}/create_flow_run", {"parameters": parameters})["id"]
+        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
+
+        def ask() -> str | None:
+            try:
+                return str(self.post(f"deployments/{deployment}/create_flow_run", body)["id"])
+            except OSError:  # SQLite is busy for a moment
+                return None
+
+        return str(wait_for(ask, f"a run of {flow}"))
 
     def run(self, run: str) -> dict[str, Any]:
         return self.get(f"flow_runs/{run}")
