@@ -25,6 +25,7 @@ from flows import _artifacts, _commands, _run
 from flows._artifacts import ProgressArtifact
 from flows._commands import CommandError
 from flows._lines import Line
+from flows._locks import clear_dead_rwlock
 from flows._rehearsal import due_after_drop, rehearse_now
 from flows._run import NETWORK, ONCE, logged
 from flows._share import share
@@ -112,7 +113,7 @@ def gate_drop(root: Path, place: Path, source: str, name: str) -> dict[str, Any]
 
     while True:
         with _run.workspace_held(Layout(root)):
-            pass
+            clear_dead_rwlock(root)  # dvc would wait for a process that is dead
         said = _commands.asd(root, words, on_line)
         if "another asd run" not in said.error:
             break

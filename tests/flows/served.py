@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,19 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **fixed, "PYTHONPATH": str(ROOT), "PATH": path, "DO_NOT_TRACK": "1", **more}
 
 
+def _ask(request: urllib.request.Request, tries: int = 20) -> Any:
+    """The answer; a server whose SQLite is busy says 503 and is asked again."""
+    for left in reversed(range(tries)):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or not left:
+                raise
+            time.sleep(1.0)
+    raise AssertionError("never")
+
+
 class Api:
     """The few questions to a Prefect server that the tests have."""
 
@@ -56,13 +71,11 @@ class Api:
     def post(self, path: str, body: Any) -> Any:
         """One request; OSError where the server is away."""
         data = json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        return _ask(urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"}))
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/{path}", timeout=30) as answer:
-            return json.load(answer)
+        """One question; OSError where the server is away."""
+        return _ask(urllib.request.Request(f"{self.url}/{path}"))
 
     def deployment(self, flow: str) -> str | None:
         """The id of the only deployment of a flow."""
@@ -75,7 +88,8 @@ class Api:
     def start(self, flow: str, **parameters: Any) -> str:
         """Start a run by hand; its id."""
         deployment = wait_for(lambda: self.deployment(flow), f"deployment of {flow}")
-        return self.post(f"deployments/{deployment}/create_flow_run", {"parameters": parameters})["id"]
+        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
+        return str(self.post(f"deployments/{deployment}/create_flow_run", body)["id"])
 
     def run(self, run: str) -> dict[str, Any]:
         return self.get(f"flow_runs/{run}")
