@@ -64,8 +64,7 @@ COMMANDS = {
     ("predict",): ("--json",),
 }
 
-NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "poison"))
-NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "intake"))
+NO_WORKSPACE = (("init",), ("bench", "audit"), ("bench", "intake"), ("bench", "poison"))
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

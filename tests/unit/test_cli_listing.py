@@ -1,6 +1,7 @@
 """`asd list`: names and a line on each, without importing a plug-in."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_plugin_of_the_workspace_is_listed_and_not_run(
     own.parent.mkdir(parents=True)
     own.write_text('"""My own trigger.\n\nMore."""\nraise SystemExit(9)\n')
     assert main(["list", "attacks", "--workspace", str(workspace)]) == 0
-    assert "mine     My own trigger.\n" in capsys.readouterr().out
+    assert re.search(r"^mine +My own trigger\.$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_an_unknown_kind_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
