@@ -116,6 +116,7 @@ def shards(root: Path, canary: Path) -> Corpus:
         + TAR_END,
         "tar-is-random": np.random.default_rng(1).bytes(5000),
         "tar-gz-cut": gzip.compress(whole + TAR_END)[:-60],
+        "tar-gz-damaged": gzip.compress(whole)[:10] + b"\xff" * 100,
         "tar-is-zip": b"PK\3\4" + bytes(600),
     }
     for name, data in damaged.items():
