@@ -62,7 +62,10 @@ def test_each_picture_that_is_left_out_is_named_with_its_reason(tmp_path: Path) 
     keys = {sample.key for sample in iter_samples(folder)}
     assert not keys & {one.key for one in read_left_out(folder, manifest)}
     assert "WARNING: 2 of 10 train images are left out" in said
-    assert "WARNING: 1 of 8 test images cannot be read" in said
+    assert (
+        "WARNING: 1 of 8 test images are left out; each is named with its reason in data/fetched/toy/test"
+        in said
+    )
 
 
 def test_the_record_is_covered_by_the_manifest(tmp_path: Path) -> None:
