@@ -71,7 +71,8 @@ def verify_workspace(root: Path) -> Findings:
     cache = root / settings.get("cache.dir", ".dvc/cache")
     findings = Findings()
     findings.note("shard folders", _shards(layout))
-    findings.note("drops", _drops(layout))
+    if layout.drop_records.is_dir():
+        findings.note("drops", _drops(layout))
     findings.note("results", _results(layout, cache))
     findings.note("cache objects", _objects(cache, "delete it, then `dvc pull` or `asd run`"))
     for key, url in sorted(settings.items()):
