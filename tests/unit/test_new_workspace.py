@@ -14,8 +14,8 @@ from asd.new_workspace import create, presets
 from asd.params import load_workspace
 
 ALL = {
-    ".asd", ".dvc", ".dvcignore", ".gitignore", "asd.lock", "dvc.yaml", "params.yaml", "prefect.yaml", "reviews",
-    "seeds", "sources",
+    ".asd", ".dvc", ".dvcignore", ".gitignore", "asd.lock", "dvc.yaml", "params.yaml", "prefect.yaml",
+    "reviews", "seeds", "sources",
 }  # fmt: skip
 
 
