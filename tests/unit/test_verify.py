@@ -95,7 +95,6 @@ def test_an_intact_workspace_has_nothing_broken_and_all_was_looked_at(workspace:
         "shard folders": 1,
         "results": 3,
         "cache objects": 3,  # two files, of which one is used twice, and one folder
-        "drops": 0,
         "objects of remote store": 3,
     }
 
