@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ class Api:
     def start(self, flow: str, **parameters: Any) -> str:
         """Start a run by hand; its id."""
         deployment = wait_for(lambda: self.deployment(flow), f"deployment of {flow}")
-        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
+        now = {"scheduled_time": datetime.now(UTC).isoformat()}
+        state = {"type": "SCHEDULED", "name": "Scheduled", "state_details": now}
+        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4()), "state": state}
         return str(self.post(f"deployments/{deployment}/create_flow_run", body)["id"])
 
     def run(self, run: str) -> dict[str, Any]:

@@ -37,8 +37,8 @@ RENAMES = {  # part of the run -> what is about to get its name
     "the drop's folder": r"data/drops/0001$",
     "the drop's record": r"/drops/0001\.json$",
     "the data set": r"data/fetched/drops/train$",
-    "a stage": r"stage2/model\.safetensors$",
-    "the audit": r"audit/samples\.parquet$",
+    "a stage": r"/stage2$",
+    "the audit": r"audit/samples\.parquet$|/audit$",
 }
 
 
