@@ -124,5 +124,6 @@ def _bring(given_by: Layout, layout: Layout) -> None:
         leave = shutil.ignore_patterns("__pycache__", "tests")
         shutil.copytree(given_by.plugins, layout.plugins, ignore=leave)
     for entry in given_by.root.iterdir():
-        if entry.name[0] != "." and entry.name not in _OF_THE_PIPELINE:
-            (layout.root / entry.name).symlink_to(entry)
+        place = layout.root / entry.name
+        if entry.name[0] != "." and entry.name not in _OF_THE_PIPELINE and not place.exists():
+            place.symlink_to(entry)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from asd import new_workspace
 from asd.cli import main
 from asd.errors import ParamsError
 from asd.layout import Layout
+from asd.plugin_checks import cell as checked_cell
 from asd.plugin_checks import whole
 from asd.plugin_skeletons import FOLDER_OF, create
 
@@ -171,6 +173,16 @@ def test_what_the_page_on_plugins_writes_keeps_every_promise(workspace):
     """The quick part of `test_the_page_on_plugins_runs_as_it_stands`, which CI runs too."""
     follow_the_page(workspace)
     assert problems(workspace, "stripes") == {}
+
+
+def test_a_cell_check_links_what_lies_in_the_workspace_and_nothing_of_the_pipeline(tmp_path):
+    """A file that every new workspace has is there already in the one that the check makes."""
+    workspace = new_workspace.create(tmp_path / "mine", "digits").root
+    (workspace / "reflections").mkdir()
+    section = {"use": "badnets", "poison_fraction": 0.05}
+    root, cell = checked_cell._workspace(tmp_path / "c", "attack", "mine", section, Layout(workspace))
+    assert [p.name for p in root.iterdir() if p.is_symlink()] == ["reflections"]
+    assert str(cell) == "digits/mine/none/0"
 
 
 @pytest.mark.walk
