@@ -23,12 +23,14 @@ class Reporter:
         self._json = os.environ.get("ASD_PROGRESS") == "json"
         self._started: float | None = None
         self._started_at = 0
+        self._counted: tuple[int, str] | None = None
 
     def progress(self, done: int, total: int, unit: str, **figures: float | int | str) -> None:
         """`done` of `total` units are finished; figures such as `loss=0.31, pool=450`."""
         now = time.monotonic()
-        if self._started is None:
-            self._started, self._started_at = now, done
+        if self._started is None or self._counted != (total, unit) or done < self._started_at:
+            self._started, self._started_at = now, done  # another count has another pace
+            self._counted = (total, unit)
         left = None
         if done > self._started_at:
             left = (now - self._started) / (done - self._started_at) * (total - done)
