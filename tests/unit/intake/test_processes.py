@@ -63,6 +63,8 @@ def test_the_table_of_names_knows_every_name_and_little_else() -> None:
     table.set("name 3", 99)
     assert table.get("name 3") == 99
     assert len(table) == 5000
+    assert table.put("half a letter: \ud800")
+    assert not table.put("half a letter: \ud800")
 
 
 # -- the sandbox -------------------------------------------------------------------------------
