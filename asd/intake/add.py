@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asd.drop_records import DropRecord
 from asd.errors import DataError, ParamsError
-from asd.intake.gate import drop_sha256, judge_drop, read_labels_file
+from asd.intake.gate import drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.known import known_contents
 from asd.intake.rules import form_of, make_rules
 from asd.intake.store import Arrival, Track, find_same, hold_drops, store_drop
@@ -51,9 +51,7 @@ def add_drop(
         ParamsError: nothing there, or a bad name or source.
         DataError: it cannot be read as a drop, changed meanwhile, or the disk is full.
     """
-    path = path.expanduser().absolute()
-    if not path.exists():
-        raise ParamsError(f"there is no drop at {path}")
+    path = found_drop(path)
     arrival_name, source = checked_drop_name(name, path), checked_source(source)
     rules = make_rules(workspace, read_labels_file(labels) if labels else None)
     with hold_drops(workspace):

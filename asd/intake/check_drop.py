@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.errors import ParamsError
-from asd.intake.gate import Rules, drop_sha256, judge_drop, read_labels_file
+from asd.intake.gate import Rules, drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.index import ContentIndex
 from asd.intake.known import known_contents
 from asd.intake.rules import form_of, make_rules
@@ -55,9 +54,7 @@ def check_drop(workspace: Workspace | None, path: Path, labels: Path | None, rep
         ParamsError: nothing there, or the workspace has no data set of drops.
         DataError: it cannot be read as a drop.
     """
-    path = path.expanduser().absolute()
-    if not path.exists():
-        raise ParamsError(f"there is no drop at {path}")
+    path = found_drop(path)
     said = read_labels_file(labels) if labels else {}
     tally = Tally()
     refused: list[tuple[str, str, str]] = []

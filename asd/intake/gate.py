@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asd import store
-from asd.errors import DataError
+from asd.errors import DataError, ParamsError
 from asd.intake.checks import Labels, Problem, check_bytes, check_name, ending_of
 from asd.intake.duplicates import Candidate, Duplicates, Passed
 from asd.intake.index import ContentIndex
@@ -226,6 +226,20 @@ def _shorten(path: str) -> str:
     return f"{path[: _LONGEST_SHOWN // 2]}…{hashlib.sha256(path.encode()).hexdigest()[:16]}"
 
 
+def found_drop(path: Path) -> Path:
+    """Where a drop lies, as an absolute path.
+
+    Raises:
+        ParamsError: nothing is there, or a link, which whoever sends the drop could turn elsewhere.
+    """
+    path = path.expanduser().absolute()
+    if path.is_symlink():
+        raise ParamsError(f"{path} is a link; give the place that it leads to: {os.readlink(path)!r}")
+    if not path.exists():
+        raise ParamsError(f"there is no drop at {path}")
+    return path
+
+
 def drop_sha256(source: Path) -> str:
     """SHA-256 (hex) of a drop as sent: of the file, or over names, sizes and hashes of a folder's files.
 
@@ -237,9 +251,9 @@ def drop_sha256(source: Path) -> str:
     try:
         is_labels = ending_of(source.name) in ENDINGS and not source.is_dir()
         if not source.is_dir() and not is_labels:
-            return store.file_sha256(source)
+            return _sha256(folder.one_file(source))
         digest = hashlib.sha256(source.name.encode("utf-8", "surrogateescape") if is_labels else b"")
-        source = source.parent if is_labels else source
+        source = source.parent.resolve() if is_labels else source
         for file in folder.walk(source):
             what = file.problem[0] if file.problem else _sha256(file)
             digest.update(file.name.encode("utf-8", "surrogateescape") + f"\0{file.size}\0{what}\n".encode())
