@@ -73,7 +73,7 @@ def add(
         print_json(facts(record) | {"new": done.new})
     else:
         _print_record(record)
-        typer.echo(_next_step(record, new=done.new))
+        typer.echo(next_step(record, new=done.new))
     if record.status == "held":
         raise GateError(f"drop {record.number} is held: {'; '.join(record.held_because)}")
 
@@ -113,7 +113,7 @@ def show(number: NumberArgument, workspace: WorkspaceOption = None, as_json: Jso
         print_json(facts(record))
         return
     _print_record(record)
-    typer.echo(_next_step(record, new=True))
+    typer.echo(next_step(record, new=True))
 
 
 def facts(record: DropRecord) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def print_counts(found: DropRecord | Tally) -> None:
         if counts:
             typer.echo(f"  {title}: {_counted(counts)}")
     if found.label_flips:
-        typer.echo(f"  {found.label_flips} pictures came before with another label")
+        typer.echo(f"  {found.label_flips} pictures came before, or almost, with another label")
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -164,7 +164,7 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
-def _next_step(record: DropRecord, *, new: bool) -> str:
+def next_step(record: DropRecord, *, new: bool) -> str:
     """What a person may do now, to be typed."""
     number = record.number
     again = "" if new else f"nothing changed: this is drop {number}, which came before\n"
@@ -174,12 +174,16 @@ def _next_step(record: DropRecord, *, new: bool) -> str:
         ]
         if record.unknown_classes:
             cures.append(
-                ("asd drop add PATH --labels FILE", "FILE has `sent,class` for labels that are no class")
+                (
+                    f"asd drop add PATH --source {record.source} --labels FILE",
+                    "FILE has `sent,class` for labels that are no class",
+                )
             )
-        if record.accepted:
+        if record.pictures:
             cures.append((f"asd drop accept {number} --by NAME", "take in what passed"))
         cures.append((f"asd drop withdraw {number} --by NAME", "refuse all of it"))
-        return again + "next, one of:\n" + "\n".join(f"  {what:36} # {why}" for what, why in cures)
+        width = max(len(what) for what, _ in cures)
+        return again + "next, one of:\n" + "\n".join(f"  {what:{width}} # {why}" for what, why in cures)
     if record.status == "withdrawn":
         return f"{again}next: asd drop restore {number} --by NAME puts it back"
     return f"{again}next: asd run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +55,7 @@ def check(
     if found.held_because:
         raise GateError(f"this drop would be held: {'; '.join(found.held_because)}")
     if not as_json:
-        typer.echo(f"this drop would be accepted; next: asd drop add {path} --source NAME")
+        typer.echo(f"this drop would be accepted; next: asd drop add {shlex.quote(str(path))} --source NAME")
 
 
 def _facts(found: Checked) -> dict[str, Any]:
