@@ -39,6 +39,8 @@ from flows.deployments import deployment_ids
 _SETTLED_EVERY = timedelta(minutes=10).total_seconds()
 """How often a drop that is done with is looked at again, in case it was replaced."""
 
+_LONGEST_SAID = 500
+
 _LOST = (httpx.HTTPError, PrefectHTTPStatusError, OSError)
 """What a server raises that is away for a moment."""
 
@@ -173,7 +175,11 @@ class Watcher:
                 return ""
             return "crashed"
         ended = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
-        return str(run.state_name) if run.state_type in ended else ""
+        if run.state_type not in ended:
+            return ""
+        words = (run.state.message if run.state else "") or ""
+        self._say(f"{run.name}: {run.state_name}: {safe_text(' '.join(words.split()), _LONGEST_SAID)}")
+        return str(run.state_name)
 
     def _once(self, text: str) -> None:
         if text not in self._said:

@@ -63,10 +63,11 @@ def add(
     from asd.intake.add import add_drop
     from asd.operations.drop_tracking import track
     from asd.progress import Reporter
+    from asd.safe_text import safe_text
 
     opened = open_workspace(workspace)
     root = opened.layout.root
-    reporter = Reporter("drop", path.name or str(path), sys.stderr)
+    reporter = Reporter("drop", safe_text(path.name or str(path)), sys.stderr)
     done = add_drop(opened, path, name, source, labels, reporter, lambda folder: track(root, folder))
     record = done.record
     if as_json:

@@ -113,6 +113,7 @@ def test_crashed_run_begins_again_and_a_failed_one_only_when_its_marker_is_writt
     for _ in range(2):
         watched.turn()
     assert watched.runs()[0].state_name == "Failed"
+    assert [line.split(": ")[1] for line in watched.said if line.startswith(f"{run.name}: ")] == ["Failed"]
     os.utime(folder / ".complete", (1, 1))
     watched.turn()
     assert [(one.id, one.state_name) for one in watched.runs()] == [(run.id, "AwaitingRetry")]
