@@ -137,3 +137,13 @@ def test_drop_waits_for_a_deployment(watched: Watched) -> None:
     assert any("acme/seven waits: the server has no deployment on_drop/" in line for line in watched.said)
     watched.ids = service.deployed(watched.client, watched.layout)
     assert len(watched.turn()) == 1
+
+
+def test_drop_whose_name_is_not_utf_8_does_not_stop_the_others(watched: Watched) -> None:
+    folder = service.put(watched.layout, "acme/nine")
+    folder.rename(folder.with_name("\udcff"))
+    service.put(watched.layout, "bert/eight")
+    for _ in range(2):
+        names = watched.turn()
+    assert [name.partition(" ")[0] for name in names] == ["bert/eight"]
+    assert sum("its name is not UTF-8" in line for line in watched.said) == 1
