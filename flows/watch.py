@@ -27,9 +27,10 @@ from asd.cli.failure import exit_code_for
 from asd.errors import AsdError, ParamsError
 from asd.intake.add import checked_drop_name, checked_source
 from asd.intake.arrivals import Arrival, is_remote, look
-from asd.intake.gate import drop_sha256
+from asd.intake.gate import TooLargeError, drop_sha256
 from asd.layout import Layout
 from asd.lifeline import die_with_parent
+from asd.params import load_workspace
 from asd.safe_text import safe_text
 from flows._notify import Teller
 from flows._recover import again
@@ -155,7 +156,11 @@ class Watcher:
         if is_remote(arrival.place):
             return arrival.fingerprint
         try:
-            sha256 = drop_sha256(Path(arrival.place))
+            sha256 = drop_sha256(
+                Path(arrival.place), load_workspace(self._layout.root).params.intake.most_bytes
+            )
+        except TooLargeError:  # its run says so, and people are told
+            return arrival.fingerprint
         except (AsdError, OSError) as error:
             self._once(f"{safe_text(arrival.place)}: {safe_text(str(error))}")
             return ""

@@ -59,7 +59,7 @@ def check_drop(workspace: Workspace | None, path: Path, labels: Path | None, rep
     tally = Tally()
     refused: list[tuple[str, str, str]] = []
     with _known(workspace, said, reporter) as (rules, earlier):
-        sha256 = drop_sha256(path)
+        sha256 = drop_sha256(path, rules.intake.most_bytes)
         same = find_same(workspace.layout, sha256) if workspace is not None else None
         for one in tally.over(judge_drop(path, rules, earlier, reporter)):
             if isinstance(one, Refused) and len(refused) < MOST_LISTED:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from asd.errors import DataError, ParamsError
-from asd.intake.gate import Rules, drop_sha256, found_drop, judge_drop, read_labels_file
+from asd.intake.gate import Rules, TooLargeError, drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.index import ContentIndex
 from asd.intake.processes import wait
 from asd.intake.reader import Reader
@@ -207,6 +207,34 @@ def test_the_hash_of_a_drop(tmp_path: Path) -> None:
     one = tmp_path / "x.zip"
     one.write_bytes(b"abc")
     assert drop_sha256(one) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_drop_that_is_too_large_is_not_even_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with a hole of a terabyte takes an hour to read, for the service as for `asd drop add`."""
+    drop = folder(tmp_path)
+    with (drop / "hole.zip").open("wb") as stream:
+        stream.truncate(2**40)
+    monkeypatch.setattr(os, "read", None)
+    for place in (drop, drop / "hole.zip"):
+        with pytest.raises(TooLargeError, match=r"more than 1000000 \(intake.most_bytes\)"):
+            drop_sha256(place, 1_000_000)
+    size = sum(len(data) for _, _, data in PICTURES)
+    (drop / "hole.zip").unlink()
+    assert drop_sha256(drop, size) == drop_sha256(drop)
+
+
+def test_a_file_that_grows_while_it_is_hashed_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop = folder(tmp_path)
+
+    def grow() -> None:
+        with (drop / "cat" / "0.png").open("ab") as stream:
+            stream.write(b"more")
+
+    exchanging(monkeypatch, "0.png", grow)
+    with pytest.raises(DataError, match=r"cat/0\.png grows while it is read"):
+        drop_sha256(drop)
 
 
 def exchanging(monkeypatch: pytest.MonkeyPatch, name: str, exchange: Callable[[], None]) -> None:
