@@ -15,6 +15,7 @@ from asd.errors import GateError
 if TYPE_CHECKING:
     from asd.drop_records import DropRecord
     from asd.intake.tally import Tally
+    from asd.params import Workspace
 
 HELP = (
     "Take in data that arrives in drops. A drop is pictures from one source at one time; nobody vouches "
@@ -73,7 +74,7 @@ def add(
     if as_json:
         print_json(facts(record) | {"new": done.new})
     else:
-        _print_record(record)
+        _print_record(opened, record)
         typer.echo(next_step(record, new=done.new))
     if record.status == "held":
         raise GateError(f"drop {record.number} is held: {'; '.join(record.held_because)}")
@@ -109,11 +110,12 @@ def show(number: NumberArgument, workspace: WorkspaceOption = None, as_json: Jso
     """Print what became of a drop: counts by reason, flags, classes, decisions."""
     from asd.drop_records import read_record
 
-    record = read_record(open_workspace(workspace).layout, number)
+    opened = open_workspace(workspace)
+    record = read_record(opened.layout, number)
     if as_json:
         print_json(facts(record))
         return
-    _print_record(record)
+    _print_record(opened, record)
     typer.echo(next_step(record, new=True))
 
 
@@ -122,7 +124,8 @@ def facts(record: DropRecord) -> dict[str, Any]:
     return asdict(record) | {"readmitted": record.readmitted, "manifest_sha256": record.manifest_sha256}
 
 
-def _print_record(record: DropRecord) -> None:
+def _print_record(workspace: Workspace, record: DropRecord) -> None:
+    from asd.intake.tally import class_notes
     from asd.safe_text import safe_text
 
     typer.echo(f"drop {record.number} {safe_text(record.name)!r} from {record.source}: {record.status}")
@@ -130,6 +133,10 @@ def _print_record(record: DropRecord) -> None:
     again = f", {record.readmitted} of them readmitted" if record.readmitted else ""
     typer.echo(f"  {record.files} files: {record.accepted} accepted, {record.quarantined} quarantined{again}")
     print_counts(record)
+    datasets = workspace.drop_datasets()
+    names = workspace.variant("datasets", datasets[0]).params.class_names if datasets else None
+    for note in class_notes(record.classes, record.label_flips, names):
+        typer.echo(f"  note: {note}")
     for text in record.held_because:
         typer.echo(f"  held because {safe_text(text, 500)}")
     for one in record.decisions:
@@ -152,8 +159,6 @@ def print_counts(found: DropRecord | Tally) -> None:
     ):
         if counts:
             typer.echo(f"  {title}: {_counted(counts)}")
-    if found.label_flips:
-        typer.echo(f"  {found.label_flips} pictures came before, or almost, with another label")
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -12,7 +12,7 @@ from asd.intake.index import ContentIndex
 from asd.intake.known import known_contents
 from asd.intake.rules import form_of, make_rules
 from asd.intake.store import find_same, hold_drops
-from asd.intake.tally import Tally
+from asd.intake.tally import Tally, class_notes
 from asd.intake.types import Refused
 from asd.params import Workspace
 from asd.progress import Reporter
@@ -70,7 +70,7 @@ def check_drop(workspace: Workspace | None, path: Path, labels: Path | None, rep
         tally,
         tuple(refused),
         tuple(tally.why_held(rules.intake)),
-        tuple(tally.notes(rules.class_names)),
+        tuple(class_notes(tally.classes, tally.label_flips, rules.class_names)),
     )
 
 

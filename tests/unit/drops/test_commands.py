@@ -99,6 +99,14 @@ def test_pictures_of_a_withdrawn_drop_may_come_again(root: Path, run: Any, tmp_p
     assert (found["accepted"], found["quarantined"]) == (14, 0)
 
 
+def test_a_drop_without_a_class_says_so_when_it_is_taken_in_and_later(
+    root: Path, run: Any, tmp_path: Path
+) -> None:
+    sent = drop(tmp_path / "a", 0, 12, ("cat",))
+    for said in (run("drop", "add", sent, "--source", "acme"), run("drop", "show", 1)):
+        assert "  note: no picture of 'dog'\n" in said
+
+
 def test_copies_are_found_after_the_size_of_the_pictures_was_changed(
     root: Path, run: Any, tmp_path: Path
 ) -> None:
