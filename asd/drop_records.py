@@ -129,6 +129,12 @@ def drop_name(number: int) -> str:
     return f"{number:04d}"
 
 
+def part_name(record: DropRecord, place: int = 1) -> str:
+    """How the next folder of readmitted pictures is called (or the one so many places on): `0001-r1`."""
+    numbers = (int(part.folder.partition("-r")[2]) for part in record.parts[1:])
+    return f"{drop_name(record.number)}-r{max(numbers, default=0) + place}"
+
+
 def now() -> str:
     """The time for a record (UTC)."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -194,6 +194,8 @@ def _check(layout: Layout, options: argparse.Namespace) -> None:
     ports = [("--port", options.host, options.port)]
     if "PREFECT_API_URL" not in os.environ:
         ports.append(("--prefect-port", "127.0.0.1", options.prefect_port))
+        if options.port == options.prefect_port:
+            raise ParamsError(f"--port and --prefect-port are both {options.port}; give each its own")
     for word, host, port in ports:
         if not is_free(host, port):
             raise ParamsError(f"port {port} of {host} is taken; choose another one with {word}")

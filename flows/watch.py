@@ -27,9 +27,10 @@ from asd.cli.failure import exit_code_for
 from asd.errors import AsdError, ParamsError
 from asd.intake.add import checked_drop_name, checked_source
 from asd.intake.arrivals import Arrival, is_remote, look
-from asd.intake.gate import drop_sha256
+from asd.intake.gate import TooLargeError, drop_sha256
 from asd.layout import Layout
 from asd.lifeline import die_with_parent
+from asd.params import load_workspace
 from asd.safe_text import safe_text
 from flows._notify import Teller
 from flows._recover import again
@@ -38,6 +39,8 @@ from flows.deployments import deployment_ids
 
 _SETTLED_EVERY = timedelta(minutes=10).total_seconds()
 """How often a drop that is done with is looked at again, in case it was replaced."""
+
+_LONGEST_SAID = 500
 
 _LOST = (httpx.HTTPError, PrefectHTTPStatusError, OSError)
 """What a server raises that is away for a moment."""
@@ -153,7 +156,11 @@ class Watcher:
         if is_remote(arrival.place):
             return arrival.fingerprint
         try:
-            sha256 = drop_sha256(Path(arrival.place))
+            sha256 = drop_sha256(
+                Path(arrival.place), load_workspace(self._layout.root).params.intake.most_bytes
+            )
+        except TooLargeError:  # its run says so, and people are told
+            return arrival.fingerprint
         except (AsdError, OSError) as error:
             self._once(f"{safe_text(arrival.place)}: {safe_text(str(error))}")
             return ""
@@ -173,7 +180,11 @@ class Watcher:
                 return ""
             return "crashed"
         ended = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED)
-        return str(run.state_name) if run.state_type in ended else ""
+        if run.state_type not in ended:
+            return ""
+        words = (run.state.message if run.state else "") or ""
+        self._say(f"{run.name}: {run.state_name}: {safe_text(' '.join(words.split()), _LONGEST_SAID)}")
+        return str(run.state_name)
 
     def _once(self, text: str) -> None:
         if text not in self._said:

@@ -15,6 +15,7 @@ from asd.errors import GateError
 if TYPE_CHECKING:
     from asd.drop_records import DropRecord
     from asd.intake.tally import Tally
+    from asd.params import Workspace
 
 HELP = (
     "Take in data that arrives in drops. A drop is pictures from one source at one time; nobody vouches "
@@ -63,17 +64,18 @@ def add(
     from asd.intake.add import add_drop
     from asd.operations.drop_tracking import track
     from asd.progress import Reporter
+    from asd.safe_text import safe_text
 
     opened = open_workspace(workspace)
     root = opened.layout.root
-    reporter = Reporter("drop", path.name or str(path), sys.stderr)
+    reporter = Reporter("drop", safe_text(path.name or str(path)), sys.stderr)
     done = add_drop(opened, path, name, source, labels, reporter, lambda folder: track(root, folder))
     record = done.record
     if as_json:
         print_json(facts(record) | {"new": done.new})
     else:
-        _print_record(record)
-        typer.echo(_next_step(record, new=done.new))
+        _print_record(opened, record)
+        typer.echo(next_step(record, new=done.new))
     if record.status == "held":
         raise GateError(f"drop {record.number} is held: {'; '.join(record.held_because)}")
 
@@ -108,12 +110,13 @@ def show(number: NumberArgument, workspace: WorkspaceOption = None, as_json: Jso
     """Print what became of a drop: counts by reason, flags, classes, decisions."""
     from asd.drop_records import read_record
 
-    record = read_record(open_workspace(workspace).layout, number)
+    opened = open_workspace(workspace)
+    record = read_record(opened.layout, number)
     if as_json:
         print_json(facts(record))
         return
-    _print_record(record)
-    typer.echo(_next_step(record, new=True))
+    _print_record(opened, record)
+    typer.echo(next_step(record, new=True))
 
 
 def facts(record: DropRecord) -> dict[str, Any]:
@@ -121,7 +124,8 @@ def facts(record: DropRecord) -> dict[str, Any]:
     return asdict(record) | {"readmitted": record.readmitted, "manifest_sha256": record.manifest_sha256}
 
 
-def _print_record(record: DropRecord) -> None:
+def _print_record(workspace: Workspace, record: DropRecord) -> None:
+    from asd.intake.tally import class_notes
     from asd.safe_text import safe_text
 
     typer.echo(f"drop {record.number} {safe_text(record.name)!r} from {record.source}: {record.status}")
@@ -129,6 +133,10 @@ def _print_record(record: DropRecord) -> None:
     again = f", {record.readmitted} of them readmitted" if record.readmitted else ""
     typer.echo(f"  {record.files} files: {record.accepted} accepted, {record.quarantined} quarantined{again}")
     print_counts(record)
+    datasets = workspace.drop_datasets()
+    names = workspace.variant("datasets", datasets[0]).params.class_names if datasets else None
+    for note in class_notes(record.classes, record.label_flips, names):
+        typer.echo(f"  note: {note}")
     for text in record.held_because:
         typer.echo(f"  held because {safe_text(text, 500)}")
     for one in record.decisions:
@@ -151,8 +159,6 @@ def print_counts(found: DropRecord | Tally) -> None:
     ):
         if counts:
             typer.echo(f"  {title}: {_counted(counts)}")
-    if found.label_flips:
-        typer.echo(f"  {found.label_flips} pictures came before with another label")
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -164,7 +170,7 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
-def _next_step(record: DropRecord, *, new: bool) -> str:
+def next_step(record: DropRecord, *, new: bool) -> str:
     """What a person may do now, to be typed."""
     number = record.number
     again = "" if new else f"nothing changed: this is drop {number}, which came before\n"
@@ -174,12 +180,16 @@ def _next_step(record: DropRecord, *, new: bool) -> str:
         ]
         if record.unknown_classes:
             cures.append(
-                ("asd drop add PATH --labels FILE", "FILE has `sent,class` for labels that are no class")
+                (
+                    f"asd drop add PATH --source {record.source} --labels FILE",
+                    "FILE has `sent,class` for labels that are no class",
+                )
             )
-        if record.accepted:
+        if record.pictures:
             cures.append((f"asd drop accept {number} --by NAME", "take in what passed"))
         cures.append((f"asd drop withdraw {number} --by NAME", "refuse all of it"))
-        return again + "next, one of:\n" + "\n".join(f"  {what:36} # {why}" for what, why in cures)
+        width = max(len(what) for what, _ in cures)
+        return again + "next, one of:\n" + "\n".join(f"  {what:{width}} # {why}" for what, why in cures)
     if record.status == "withdrawn":
         return f"{again}next: asd drop restore {number} --by NAME puts it back"
     return f"{again}next: asd run"

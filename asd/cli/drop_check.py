@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,10 +43,11 @@ def check(
     """
     from asd.intake.check_drop import check_drop
     from asd.progress import Reporter
+    from asd.safe_text import safe_text
 
     is_in_one = workspace is not None or workspace_above(Path.cwd()) is not None
     opened = open_workspace(workspace) if is_in_one else None
-    reporter = Reporter("drop", path.name or str(path), sys.stderr)
+    reporter = Reporter("drop", safe_text(path.name or str(path)), sys.stderr)
     found = check_drop(opened, path, labels, reporter)
     if as_json:
         print_json(_facts(found))
@@ -54,7 +56,8 @@ def check(
     if found.held_because:
         raise GateError(f"this drop would be held: {'; '.join(found.held_because)}")
     if not as_json:
-        typer.echo(f"this drop would be accepted; next: asd drop add {path} --source NAME")
+        where = shlex.quote(safe_text(str(path), 4096))
+        typer.echo(f"this drop would be accepted; next: asd drop add {where} --source NAME")
 
 
 def _facts(found: Checked) -> dict[str, Any]:

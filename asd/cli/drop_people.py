@@ -71,11 +71,15 @@ def restore(
 def _decide(
     decide: Callable[..., DropRecord], number: int, by: str, note: str, workspace: Path | None, as_json: bool
 ) -> None:
-    from asd.cli.drop import facts
+    from asd.cli.drop import facts, next_step
 
     record = decide(open_workspace(workspace), number, by, note)
     if as_json:
         print_json(facts(record))
+        return
+    if record.status == "held":  # put back to that
+        typer.echo(f"drop {number} is held")
+        typer.echo(next_step(record, new=True))
         return
     typer.echo(f"drop {number} is {record.status}; next: asd run")
 
@@ -85,7 +89,7 @@ def readmit(
     by: ByOption,
     key: Annotated[
         str | None,
-        typer.Argument(metavar="[KEY]", help="Its name as sent, its hash, or a beginning of the hash."),
+        typer.Argument(metavar="[KEY]", help="Its name as sent, its key (`asd drop report`) or its hash."),
     ] = None,
     reason: Annotated[
         str | None, typer.Option(metavar="CODE", help="All that were refused for this reason.")
@@ -102,7 +106,7 @@ def readmit(
     The picture is decoded and cleaned as every other; one that is broken cannot be readmitted. It
     comes back as it was kept in the quarantine of this machine.
     """
-    from asd.cli.drop import facts
+    from asd.cli.drop import facts, next_step
     from asd.intake.readmit import readmit as let_in
     from asd.operations.drop_tracking import track
     from asd.safe_text import safe_text
@@ -120,7 +124,7 @@ def readmit(
         typer.echo(f"  not readmitted: {safe_text(path)}: {why}")
     if len(done.left) > 10:
         typer.echo(f"  and {len(done.left) - 10} more (--json names all)")
-    typer.echo("next: asd run")
+    typer.echo(next_step(done.record, new=True))
 
 
 def report(

@@ -12,6 +12,7 @@ import typer
 
 from asd.cli.output import workspace_above
 from asd.errors import AsdError, DiskError
+from asd.safe_text import safe_text
 
 DEBUG = "ASD_DEBUG"
 """Environment variable: `1` shows tracebacks."""
@@ -34,7 +35,7 @@ def exit_code_for(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, AsdError):
         _debug(error)
-        typer.echo(f"asd: {error}", err=True)
+        typer.echo(f"asd: {_shown(str(error))}", err=True)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         # The reader (`asd ... | head`) has gone; nobody is left to tell, and the interpreter
@@ -45,9 +46,14 @@ def exit_code_for(error: BaseException) -> int:
         return _usage(error)
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         _debug(error)
-        typer.echo(f"asd: {error.filename or 'disk'}: {error.strerror}", err=True)
+        typer.echo(f"asd: {_shown(str(error.filename or 'disk'))}: {error.strerror}", err=True)
         return DiskError.exit_code
     return _bug(error)
+
+
+def _shown(text: str) -> str:
+    """Lines that may name files of strangers, without what would steer the terminal."""
+    return "\n".join(safe_text(line, len(line)) for line in text.split("\n"))
 
 
 def _usage(error: Exception) -> int:

@@ -17,6 +17,7 @@ from asd.errors import DataError
 
 _BLOCK = 512
 _MAX_NAME = 4096  # bytes of a long name or of a POSIX header
+_MOST = 2**63 - 1  # bytes that a file can have
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
 KINDS = {
@@ -141,8 +142,10 @@ class OnDisk:
 
     def skip_to(self, at: int) -> bool:
         """Seek, unless it lies behind the end."""
+        if at > self._total:
+            return False
         self._stream.seek(at)
-        return at <= self._total
+        return True
 
 
 def _header(stream: Forward, at: int, where: str) -> tarfile.TarInfo | None:
@@ -159,6 +162,8 @@ def _header(stream: Forward, at: int, where: str) -> tarfile.TarInfo | None:
         raise DataError(f"{where}: no tar member at byte {at}: {error}{hint}") from error
     if info.size < 0:
         raise DataError(f"{where}: the member at byte {at} has a negative size")
+    if at + info.size > _MOST:
+        raise DataError(f"{where}: the member at byte {at} says that it has {info.size} bytes")
     return info
 
 

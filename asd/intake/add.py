@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asd.drop_records import DropRecord
 from asd.errors import DataError, ParamsError
-from asd.intake.gate import drop_sha256, judge_drop, read_labels_file
+from asd.intake.gate import Rules, drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.known import known_contents
 from asd.intake.rules import form_of, make_rules
 from asd.intake.store import Arrival, Track, find_same, hold_drops, store_drop
@@ -51,28 +51,26 @@ def add_drop(
         ParamsError: nothing there, or a bad name or source.
         DataError: it cannot be read as a drop, changed meanwhile, or the disk is full.
     """
-    path = path.expanduser().absolute()
-    if not path.exists():
-        raise ParamsError(f"there is no drop at {path}")
+    path = found_drop(path)
     arrival_name, source = checked_drop_name(name, path), checked_source(source)
     rules = make_rules(workspace, read_labels_file(labels) if labels else None)
     with hold_drops(workspace):
-        sha256 = drop_sha256(path)
+        sha256 = drop_sha256(path, rules.intake.most_bytes)
         same = find_same(workspace.layout, sha256)
         if same is not None and same.status != "held":
             return Added(same, new=False)
         form = form_of(workspace)
         with known_contents(workspace, form, reporter) as earlier:
-            judged = _unchanged(path, sha256, judge_drop(path, rules, earlier, reporter))
+            judged = _unchanged(path, sha256, rules, judge_drop(path, rules, earlier, reporter))
             arrival = Arrival(arrival_name, source, sha256)
             record = store_drop(workspace.layout, arrival, judged, form, rules.intake, track)
     return Added(record, new=True)
 
 
-def _unchanged(path: Path, sha256: str, judged: Iterator[Judged]) -> Iterator[Judged]:
+def _unchanged(path: Path, sha256: str, rules: Rules, judged: Iterator[Judged]) -> Iterator[Judged]:
     """Pass on what the gate says; at the end the drop must be what it was."""
     yield from judged
-    if drop_sha256(path) != sha256:
+    if drop_sha256(path, rules.intake.most_bytes) != sha256:
         raise DataError(f"{path} changed while it was judged; wait until it is whole, and add it again")
 
 

@@ -77,19 +77,28 @@ def look(inbox: str, root: Path, skip: Skip = lambda place, marker: False) -> Lo
     problems: list[str] = []
     arrivals = []
     for source in _folders(root / inbox, problems):
-        for entry in sorted(os.scandir(source.path), key=lambda one: one.name):
+        try:
+            entries = sorted(os.scandir(source.path), key=lambda one: one.name)
+        except OSError as error:
+            problems.append(_alone(source.path, error.strerror))
+            continue
+        for entry in entries:
             if _is_aside(entry.name):
                 continue
             try:
                 found = _arrival(source.name, entry, skip)
             except FileNotFoundError:  # it went away in the meantime
                 continue
-            except OSError as error:
-                problems.append(f"{entry.path!r} cannot be read: {error.strerror}; it is left alone")
+            except (OSError, UnicodeEncodeError) as error:
+                problems.append(_alone(entry.path, getattr(error, "strerror", "its name is not UTF-8")))
                 continue
             if found is not None:
                 arrivals.append(found)
     return Look(tuple(arrivals), tuple(problems))
+
+
+def _alone(path: str, why: str | None) -> str:
+    return f"{path!r} cannot be read: {why}; it is left alone"
 
 
 def _folders(inbox: Path, problems: list[str]) -> Iterator[os.DirEntry[str]]:
@@ -114,6 +123,7 @@ def _is_aside(name: str) -> bool:
 
 def _arrival(source: str, entry: os.DirEntry[str], skip: Skip) -> Arrival | None:
     """None where it is to be skipped, or is an empty folder without a marker."""
+    entry.name.encode()  # no server, log or journal takes half a letter
     facts = entry.stat(follow_symlinks=False)
     is_folder = stat.S_ISDIR(facts.st_mode)
     if not is_folder and not stat.S_ISREG(facts.st_mode):

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.errors import ParamsError
-from asd.intake.gate import Rules, drop_sha256, judge_drop, read_labels_file
+from asd.intake.gate import Rules, drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.index import ContentIndex
 from asd.intake.known import known_contents
 from asd.intake.rules import form_of, make_rules
 from asd.intake.store import find_same, hold_drops
-from asd.intake.tally import Tally
+from asd.intake.tally import Tally, class_notes
 from asd.intake.types import Refused
 from asd.params import Workspace
 from asd.progress import Reporter
@@ -55,14 +54,12 @@ def check_drop(workspace: Workspace | None, path: Path, labels: Path | None, rep
         ParamsError: nothing there, or the workspace has no data set of drops.
         DataError: it cannot be read as a drop.
     """
-    path = path.expanduser().absolute()
-    if not path.exists():
-        raise ParamsError(f"there is no drop at {path}")
+    path = found_drop(path)
     said = read_labels_file(labels) if labels else {}
     tally = Tally()
     refused: list[tuple[str, str, str]] = []
     with _known(workspace, said, reporter) as (rules, earlier):
-        sha256 = drop_sha256(path)
+        sha256 = drop_sha256(path, rules.intake.most_bytes)
         same = find_same(workspace.layout, sha256) if workspace is not None else None
         for one in tally.over(judge_drop(path, rules, earlier, reporter)):
             if isinstance(one, Refused) and len(refused) < MOST_LISTED:
@@ -73,7 +70,7 @@ def check_drop(workspace: Workspace | None, path: Path, labels: Path | None, rep
         tally,
         tuple(refused),
         tuple(tally.why_held(rules.intake)),
-        tuple(tally.notes(rules.class_names)),
+        tuple(class_notes(tally.classes, tally.label_flips, rules.class_names)),
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asd import store
-from asd.errors import DataError
+from asd.errors import DataError, ParamsError
 from asd.intake.checks import Labels, Problem, check_bytes, check_name, ending_of
 from asd.intake.duplicates import Candidate, Duplicates, Passed
 from asd.intake.index import ContentIndex
@@ -29,6 +29,7 @@ _BATCH = 128  # pictures compared with earlier ones at a time
 _WINDOW_COUNT, _WINDOW_BYTES = 1024, 16 * 2**20  # read and not judged yet
 _SAY_EVERY = 10_000
 _LONGEST_SHOWN = 300
+_HASHED_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -226,28 +227,69 @@ def _shorten(path: str) -> str:
     return f"{path[: _LONGEST_SHOWN // 2]}…{hashlib.sha256(path.encode()).hexdigest()[:16]}"
 
 
-def drop_sha256(source: Path) -> str:
+def found_drop(path: Path) -> Path:
+    """Where a drop lies, as an absolute path.
+
+    Raises:
+        ParamsError: nothing is there, or a link, which whoever sends the drop could turn elsewhere.
+    """
+    path = path.expanduser().absolute()
+    if path.is_symlink():
+        raise ParamsError(f"{path} is a link; give the place that it leads to: {os.readlink(path)!r}")
+    if not path.exists():
+        raise ParamsError(f"there is no drop at {path}")
+    return path
+
+
+class TooLargeError(DataError):
+    """A drop of more bytes than a drop may have; none of them was read."""
+
+
+def drop_sha256(source: Path, most_bytes: int | None = None) -> str:
     """SHA-256 (hex) of a drop as sent: of the file, or over names, sizes and hashes of a folder's files.
 
     Of a labels file: of its name and of the folder that it lies in, which is the drop.
 
+    Args:
+        most_bytes: of a whole drop (`intake.most_bytes`); a file with holes may claim any size.
+
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or grows meanwhile.
+        TooLargeError: it has more than `most_bytes`.
     """
     try:
         is_labels = ending_of(source.name) in ENDINGS and not source.is_dir()
-        if not source.is_dir() and not is_labels:
-            return store.file_sha256(source)
-        digest = hashlib.sha256(source.name.encode("utf-8", "surrogateescape") if is_labels else b"")
-        source = source.parent if is_labels else source
+        is_file = not source.is_dir() and not is_labels
+        name = source.name if is_labels else ""
+        source = source.parent.resolve() if is_labels else source
+        files = [folder.one_file(source)] if is_file else folder.walk(source)
+        size = sum(file.size for file in files if not file.problem)
+        if most_bytes is not None and size > most_bytes:
+            raise TooLargeError(f"{source} has {size} bytes, more than {most_bytes} (intake.most_bytes)")
+        if is_file:
+            return _sha256(folder.one_file(source))
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape"))
         for file in folder.walk(source):
-            what = file.problem[0] if file.problem else _sha256(file)
+            what = _sha256_or_problem(file)
             digest.update(file.name.encode("utf-8", "surrogateescape") + f"\0{file.size}\0{what}\n".encode())
         return digest.hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {error.filename or source}: {error.strerror}") from error
 
 
+def _sha256_or_problem(file: folder.FolderFile) -> str:
+    try:
+        return file.problem[0] if file.problem else _sha256(file)
+    except OSError:  # the gate refuses that file alone
+        return "unreadable"
+
+
 def _sha256(file: folder.FolderFile) -> str:
+    digest, left = hashlib.sha256(), file.size + 1
     with file.open() as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        while left and (part := stream.read(min(left, _HASHED_AT_ONCE))):
+            digest.update(part)
+            left -= len(part)
+    if not left:
+        raise DataError(f"{file.name} grows while it is read; wait until it is whole")
+    return digest.hexdigest()

@@ -107,6 +107,8 @@ class Reader:
             self._opened = int(rest[0]), _text(rest[1])
         elif kind == reading.ENTRY:
             path, label, size, data, code, message, named = rest
+            if not 0 <= int(size) < 2**63:
+                raise ValueError(size)
             whole = None if not data and code and int(size) else data
             words = message.decode(errors="replace")
             return Entry(

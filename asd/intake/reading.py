@@ -68,8 +68,11 @@ class Sender:
 
 
 def text(words: str) -> bytes:
-    """A name with bytes that are no UTF-8 kept as they are."""
-    return words.encode("utf-8", "surrogateescape")
+    """A name with bytes that are no UTF-8 kept as they are; half a letter of JSON stays no UTF-8."""
+    try:
+        return words.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return words.encode("utf-8", "surrogatepass")
 
 
 def main(config: str) -> None:

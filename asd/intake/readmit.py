@@ -20,9 +20,9 @@ from asd.drop_records import (
     Decision,
     DropRecord,
     Part,
-    drop_name,
     next_order,
     now,
+    part_name,
     read_record,
     read_records,
     write_record,
@@ -180,7 +180,7 @@ def _store(
     track: Track,
 ) -> DropRecord:
     layout = workspace.layout
-    folder = layout.drops / f"{drop_name(record.number)}-r{len(record.parts)}"
+    folder = layout.drops / part_name(record)
     with making(layout, folder):
         with (
             store.atomic_directory(folder) as temporary,

@@ -28,23 +28,28 @@ def write_report(layout: Layout, number: int, out: Path) -> int:
     """Write an `.html` or `.csv` file; returns how many refused files the drop has.
 
     Raises:
-        ParamsError: no such drop, or another ending.
+        ParamsError: no such drop, another ending, or a folder.
         DataError: the folder of the drop is not what its record says.
     """
     if out.suffix.lower() not in (".html", ".csv"):
         raise ParamsError(f"--out {out}: wanted a name that ends in .html or .csv")
+    if out.is_dir():
+        raise ParamsError(f"--out {out} is a folder; wanted is a file")
     record = read_record(layout, number)
     rows = refused_rows(layout, record)
     with store.atomic_file(out.expanduser().absolute()) as temporary:
         if out.suffix.lower() == ".csv":
-            write_csv(temporary, pa.Table.from_pylist(rows, _COLUMNS).to_batches())
+            write_csv(temporary, [pa.RecordBatch.from_pylist(rows, _COLUMNS)])
         else:
             temporary.write_text(_page(record, rows), encoding="utf-8")
     return len(rows)
 
 
 _COLUMNS = pa.schema(
-    [(name, pa.string()) for name in ("file", "label", "reason", "meaning", "mend", "details", "readmitted")]
+    [
+        (name, pa.string())
+        for name in ("file", "label", "reason", "meaning", "mend", "details", "readmitted", "key")
+    ]
 )
 
 
@@ -55,7 +60,7 @@ def refused_rows(layout: Layout, record: DropRecord) -> list[dict[str, str]]:
     back = readmitted_keys(layout, record)
     rows = []
     for row in table.to_pylist():
-        reason = REASONS.get(row["reason"])
+        reason, key = REASONS.get(row["reason"]), picture_key(record.number, row["path"])
         rows.append(
             {
                 "file": safe_text(row["path"], _LONGEST),
@@ -64,7 +69,8 @@ def refused_rows(layout: Layout, record: DropRecord) -> list[dict[str, str]]:
                 "meaning": reason.meaning if reason else "",
                 "mend": reason.cure if reason else "",
                 "details": safe_text(row["message"], _LONGEST),
-                "readmitted": "yes" if picture_key(record.number, row["path"]) in back else "",
+                "readmitted": "yes" if key in back else "",
+                "key": key,
             }
         )
     return rows

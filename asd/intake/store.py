@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd import store
@@ -23,6 +23,7 @@ from asd.drop_records import (
     read_records,
     write_record,
 )
+from asd.intake.judged_anew import keep, places
 from asd.intake.tally import Tally
 from asd.intake.types import Judged
 from asd.intake.writer import DropWriter
@@ -99,7 +100,7 @@ def store_drop(
     before = find_same(layout, arrival.sha256)
     number = before.number if before else new_number(layout)
     folder, tally = layout.drop(number), Tally()
-    with making(layout, folder, layout.quarantine(number)):
+    with making(layout, folder, layout.quarantine(number), *places(layout, before)):
         with store.atomic_directory(folder) as temporary:
             remove(layout.quarantine(number))
             with DropWriter(
@@ -107,10 +108,21 @@ def store_drop(
             ) as writer:
                 writer.add_all(tally.over(judged))
                 manifest = writer.finish(folder.name, arrival.source, arrival.sha256, form)
-        track(folder)
+        kept = keep(layout, before, folder, manifest)
+        for made in (folder, *kept.made):
+            track(made)
         record = _record(layout, number, arrival, tally, manifest, params, before)
+        record = replace(record, parts=(*record.parts, *_behind(record.parts[0], kept.parts)))
         write_record(layout, record)
+        for gone in kept.gone:
+            remove(gone)
+            remove(gone.with_name(gone.name + ".dvc"))
     return record
+
+
+def _behind(first: Part, parts: Sequence[Part]) -> list[Part]:
+    """Readmitted pictures at the places behind the drop's own, if that has one."""
+    return [replace(part, order=first.order and first.order + 1 + i) for i, part in enumerate(parts)]
 
 
 def _record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asd.errors import DataError
@@ -93,19 +93,20 @@ class Tally:
             why.append(f"none of {self.files} files passed")
         return why
 
-    def notes(self, class_names: Sequence[str] | None) -> list[str]:
-        """What is odd about the classes, in words; no reason to hold a drop."""
-        found = []
-        missing = [name for name in class_names or () if not self.classes[name]]
-        if missing and self.count:
-            found.append(f"no picture of {_listed(missing)}")
-        largest = max(self.classes.values(), default=0)
-        rare = [name for name, count in self.classes.items() if 0 < count * _RARE < largest]
-        if rare:
-            found.append(f"less than a tenth of the largest class: {_listed(sorted(rare))}")
-        if self.label_flips:
-            found.append(f"{self.label_flips} pictures came before, or almost, with another label")
-        return found
+
+def class_notes(classes: Mapping[str, int], label_flips: int, class_names: Sequence[str] | None) -> list[str]:
+    """What is odd about the classes of a drop (class -> accepted pictures), in words; no reason to hold."""
+    found = []
+    missing = [name for name in class_names or () if not classes.get(name)]
+    if missing and any(classes.values()):
+        found.append(f"no picture of {_listed(missing)}")
+    largest = max(classes.values(), default=0)
+    rare = [name for name, count in classes.items() if 0 < count * _RARE < largest]
+    if rare:
+        found.append(f"less than a tenth of the largest class: {_listed(sorted(rare))}")
+    if label_flips:
+        found.append(f"{label_flips} pictures came before, or almost, with another label")
+    return found
 
 
 def _listed(names: Sequence[str]) -> str:

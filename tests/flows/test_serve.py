@@ -56,6 +56,13 @@ def test_port_that_is_taken_is_told_before_anything_starts(fake: FakeWorkspace) 
     assert not (fake.root / ".asd" / "prefect").exists()
 
 
+def test_one_port_for_two_things_is_refused(fake: FakeWorkspace) -> None:
+    port = free_port()
+    done = serve(fake.root, f"--port={port}", f"--prefect-port={port}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"asd: --port and --prefect-port are both {port}; give each its own\n"
+
+
 def test_work_pool_needs_a_name_in_params(fake: FakeWorkspace) -> None:
     done = serve(fake.root, "--no-runner", f"--port={free_port()}", f"--prefect-port={free_port()}")
     assert done.returncode == 2

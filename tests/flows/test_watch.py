@@ -113,6 +113,7 @@ def test_crashed_run_begins_again_and_a_failed_one_only_when_its_marker_is_writt
     for _ in range(2):
         watched.turn()
     assert watched.runs()[0].state_name == "Failed"
+    assert [line.split(": ")[1] for line in watched.said if line.startswith(f"{run.name}: ")] == ["Failed"]
     os.utime(folder / ".complete", (1, 1))
     watched.turn()
     assert [(one.id, one.state_name) for one in watched.runs()] == [(run.id, "AwaitingRetry")]
@@ -136,3 +137,13 @@ def test_drop_waits_for_a_deployment(watched: Watched) -> None:
     assert any("acme/seven waits: the server has no deployment on_drop/" in line for line in watched.said)
     watched.ids = service.deployed(watched.client, watched.layout)
     assert len(watched.turn()) == 1
+
+
+def test_drop_whose_name_is_not_utf_8_does_not_stop_the_others(watched: Watched) -> None:
+    folder = service.put(watched.layout, "acme/nine")
+    folder.rename(folder.with_name("\udcff"))
+    service.put(watched.layout, "bert/eight")
+    for _ in range(2):
+        names = watched.turn()
+    assert [name.partition(" ")[0] for name in names] == ["bert/eight"]
+    assert sum("its name is not UTF-8" in line for line in watched.said) == 1

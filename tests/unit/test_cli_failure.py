@@ -29,6 +29,11 @@ def test_an_error_of_ours_is_one_line_and_its_own_exit_code(
     assert capsys.readouterr().err == "asd: x\n"
 
 
+def test_names_of_strangers_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_for(DataError("a\x1b[2Jb\u202ec is damaged\nsend it again")) == 3
+    assert capsys.readouterr().err == "asd: a\ufffd[2Jb\ufffdc is damaged\nsend it again\n"
+
+
 def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_for(KeyboardInterrupt()) == 130
     assert exit_code_for(typer.Abort()) == 130

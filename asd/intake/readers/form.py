@@ -147,7 +147,7 @@ def open_drop(source: Path) -> Iterator[Drop]:
     """
     chosen = None
     if not source.is_dir() and ending_of(source.name) in labels.ENDINGS:
-        source, chosen = source.parent, source.name
+        source, chosen = source.parent.resolve(), source.name
     if source.is_dir():
         tables = any(ending_of(file.name) == "parquet" for file in folder.walk(source))
         yield Drop(source, chosen, None, tables)

@@ -74,7 +74,7 @@ def _entry(path: str, picture: Any, sent: Any, names: tuple[str, ...] | None, li
 def _label(sent: Any, names: tuple[str, ...] | None) -> tuple[str | None, tuple[str, str] | None]:
     """The label as text, and what is wrong with it as a value."""
     if isinstance(sent, float):
-        if math.isnan(sent):
+        if not math.isfinite(sent):
             return None, None
         sent = int(sent) if sent.is_integer() else str(sent)
     if isinstance(sent, str) or sent is None:

@@ -23,6 +23,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _MAX16, _MAX32 = 2**16 - 1, 2**32 - 1
+_MOST = 2**63 - 1  # bytes that a file can have, and a table can say
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _UTF8 = 1, 1 << 11
 _UNIX = 3
@@ -159,6 +160,8 @@ def _member(
     raw = names[:name_size]
     sizes = [fields[9], fields[8], fields[16]]
     size, packed, at = _large(sizes, names[name_size : name_size + extra_size])
+    if max(size, packed, at) > _MOST:
+        raise ReadError(_DAMAGED, f"a member of {max(size, packed, at)} bytes")
     name = _decoded(raw, flags)
     mode = fields[15] >> 16 if fields[1] >> 8 == _UNIX else 0
     stop = at + _LOCAL.size + name_size + packed

@@ -99,6 +99,14 @@ def test_pictures_of_a_withdrawn_drop_may_come_again(root: Path, run: Any, tmp_p
     assert (found["accepted"], found["quarantined"]) == (14, 0)
 
 
+def test_a_drop_without_a_class_says_so_when_it_is_taken_in_and_later(
+    root: Path, run: Any, tmp_path: Path
+) -> None:
+    sent = drop(tmp_path / "a", 0, 12, ("cat",))
+    for said in (run("drop", "add", sent, "--source", "acme"), run("drop", "show", 1)):
+        assert "  note: no picture of 'dog'\n" in said
+
+
 def test_copies_are_found_after_the_size_of_the_pictures_was_changed(
     root: Path, run: Any, tmp_path: Path
 ) -> None:
@@ -123,8 +131,9 @@ def test_a_drop_with_an_unknown_class_waits_and_says_how_it_is_let_in(
     sent = drop(tmp_path / "a", 0, 20, ("cat", "moggy"))
     said = run("drop", "add", sent, "--source", "acme", code=4)
     assert "10 files are of classes that are not known: 'moggy' (10)" in said
-    for cure in ("asd drop report 1", "--labels FILE", "asd drop accept 1 --by NAME", "asd drop withdraw 1"):
-        assert cure in said
+    cures = ("report 1", "add PATH --source acme --labels FILE", "accept 1 --by NAME", "withdraw 1")
+    for cure in cures:
+        assert f"asd drop {cure}" in said
     labels = tmp_path / "labels.csv"
     labels.write_text("sent,class\nmoggy,cat\n")
     found = json.loads(run("drop", "add", sent, "--source", "acme", "--labels", labels, "--json"))
@@ -261,6 +270,51 @@ def test_what_cannot_be_decoded_or_is_there_already_is_not_readmitted(
     assert "not in the quarantine of this machine" in said
 
 
+def test_a_report_of_a_drop_without_a_refused_file_has_a_head_only(
+    root: Path, run: Any, tmp_path: Path
+) -> None:
+    made.add(made.workspace(root, DROPS), made.pictures(0, 12))
+    run("drop", "report", 1, "--out", tmp_path / "r.csv")
+    with (tmp_path / "r.csv").open(newline="") as stream:
+        assert [row[:3] for row in csv.reader(stream)] == [["file", "label", "reason"]]
+    said = run("drop", "report", 1, "--out", tmp_path.with_suffix(".csv"), code=0)
+    assert "0 refused files" in said
+    (tmp_path / "folder.csv").mkdir()
+    assert "is a folder" in run("drop", "report", 1, "--out", tmp_path / "folder.csv", code=2)
+
+
+def test_what_was_readmitted_stays_when_a_held_drop_is_judged_anew(
+    root: Path, run: Any, tmp_path: Path
+) -> None:
+    """Of the two flips that Ada let in one passes by itself later, of the moggies all do."""
+    run("drop", "add", drop(tmp_path / "a", 0, 20), "--source", "acme")
+    sent = drop(tmp_path / "b", 100, 12, ("cat", "dog", "moggy"))
+    flips = {"dog/flip.jpg": 0, "dog/flop.jpg": 2}
+    for name, number in flips.items():
+        (sent / name).write_bytes(jpeg(number))
+    run("drop", "add", sent, "--source", "beta", code=4)
+    run("drop", "readmit", 2, "--reason", "label-flip", "--by", "Ada")
+    said = run("drop", "readmit", 2, "--reason", "unknown-label", "--label", "cat", "--by", "Ada")
+    assert "asd drop accept 2 --by NAME" in said
+    run("drop", "withdraw", 1, "--by", "Ada")
+    run("drop", "add", drop(tmp_path / "c", 2, 1), "--source", "acme", code=0)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("sent,class\nmoggy,cat\n")
+    found = json.loads(run("drop", "add", sent, "--source", "beta", "--labels", labels, "--json"))
+    assert found["status"] == "accepted"
+    assert [(part["folder"], part["count"]) for part in found["parts"]] == [("0002", 13), ("0002-r3", 1)]
+    layout = Layout(root)
+    folder = layout.drops / "0002-r3"
+    row = read_drop_index(folder, read_drop_manifest(folder)).to_pylist()[0]
+    assert (row["path"], row["label"]) == ("dog/flop.jpg", "dog")
+    assert [part["order"] for part in found["parts"]] == [3, 4]
+    assert not (layout.drops / "0002-r1").exists()
+    space = made.workspace(root, DROPS)
+    fetched(space)
+    folders = [space.layout.fetched("drops", part) for part in ("train", "test")]
+    assert "beta/drop-0002/dog/flop.jpg" in {s.source for f in folders for s in iter_samples(f)}
+
+
 def test_the_report_for_the_vendor_names_file_reason_and_cure(run: Any, second: Path, tmp_path: Path) -> None:
     run("drop", "report", 2, "--out", tmp_path / "r.csv")
     with (tmp_path / "r.csv").open(newline="") as stream:
@@ -268,6 +322,7 @@ def test_the_report_for_the_vendor_names_file_reason_and_cure(run: Any, second: 
     assert set(rows) == {"cat/copy.jpg", "dog/flip.jpg", "moggy/=x.jpg", "cat/<b>broken.jpg"}
     assert rows["cat/copy.jpg"]["reason"] == "duplicate"
     assert rows["cat/copy.jpg"]["mend"] == "send it once"
+    assert rows["cat/copy.jpg"]["key"] == picture_key(2, "cat/copy.jpg")
     run("drop", "report", 2, "--out", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     assert "cat/&lt;b&gt;broken.jpg" in page

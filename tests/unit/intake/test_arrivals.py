@@ -97,6 +97,27 @@ def test_hidden_names_are_left_alone_and_skipped_places_unread(tmp_path: Path) -
     assert [a.name for a in seen.arrivals] == ["monday"]
 
 
+def test_what_cannot_be_read_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is not UTF-8, and a source that keeps its folder shut."""
+    put(tmp_path, "acme/\udcff/1.png")
+    put(tmp_path, "bert/monday/1.png")
+    put(tmp_path, "carl/tuesday/1.png")
+    real = os.scandir
+
+    def shut(path: str) -> object:
+        if os.fspath(path).endswith("bert"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", shut)
+    seen = look("inbox", tmp_path)
+    assert [a.name for a in seen.arrivals] == ["tuesday"]
+    assert [line.partition(" cannot be read: ")[2] for line in seen.problems] == [
+        "its name is not UTF-8; it is left alone",
+        "Permission denied; it is left alone",
+    ]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_drop_that_may_not_be_read_hides_no_other(tmp_path: Path) -> None:
     put(tmp_path, "acme/monday/a/1.png")

@@ -10,17 +10,19 @@ import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from asd.errors import DataError, ParamsError
-from asd.intake.gate import Rules, drop_sha256, judge_drop, read_labels_file
+from asd.intake.gate import Rules, TooLargeError, drop_sha256, found_drop, judge_drop, read_labels_file
 from asd.intake.index import ContentIndex
 from asd.intake.processes import wait
 from asd.intake.reader import Reader
 from asd.intake.readers.entry import Entry
+from asd.intake.readers.folder import walk
 from asd.intake.types import Accepted, Judged, Refused
 from asd.intake_params import IntakeParams
 from asd.progress import Reporter
@@ -205,6 +207,86 @@ def test_the_hash_of_a_drop(tmp_path: Path) -> None:
     one = tmp_path / "x.zip"
     one.write_bytes(b"abc")
     assert drop_sha256(one) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_drop_that_is_too_large_is_not_even_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with a hole of a terabyte takes an hour to read, for the service as for `asd drop add`."""
+    drop = folder(tmp_path)
+    with (drop / "hole.zip").open("wb") as stream:
+        stream.truncate(2**40)
+    monkeypatch.setattr(os, "read", None)
+    for place in (drop, drop / "hole.zip"):
+        with pytest.raises(TooLargeError, match=r"more than 1000000 \(intake.most_bytes\)"):
+            drop_sha256(place, 1_000_000)
+    size = sum(len(data) for _, _, data in PICTURES)
+    (drop / "hole.zip").unlink()
+    assert drop_sha256(drop, size) == drop_sha256(drop)
+
+
+def test_a_file_that_grows_while_it_is_hashed_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop = folder(tmp_path)
+
+    def grow() -> None:
+        with (drop / "cat" / "0.png").open("ab") as stream:
+            stream.write(b"more")
+
+    exchanging(monkeypatch, "0.png", grow)
+    with pytest.raises(DataError, match=r"cat/0\.png grows while it is read"):
+        drop_sha256(drop)
+
+
+def exchanging(monkeypatch: pytest.MonkeyPatch, name: str, exchange: Callable[[], None]) -> None:
+    """Have something exchanged at the moment before it is opened."""
+    real = os.open
+
+    def opened(path: Any, *words: Any, **more: Any) -> int:
+        if os.fsdecode(path).rpartition("/")[2] == name:
+            monkeypatch.setattr(os, "open", real)
+            exchange()
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_read_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop, secret = folder(tmp_path), tmp_path / "secret"
+    secret.mkdir()
+    (secret / "of-others.png").write_bytes(png(9))
+
+    def exchange() -> None:
+        (drop / "dog").rename(tmp_path / "aside")
+        (drop / "dog").symlink_to(secret)
+
+    exchanging(monkeypatch, "dog", exchange)
+    found = [(file.name, file.problem and file.problem[0]) for file in walk(drop)]
+    assert found == [("cat/0.png", None), ("dog", "unreadable")]
+
+
+def test_a_file_is_opened_in_the_folder_that_was_listed(tmp_path: Path) -> None:
+    drop, secret = folder(tmp_path), tmp_path / "secret"
+    secret.mkdir()
+    (secret / "0.png").write_bytes(b"of others")
+    files = walk(drop)
+    file = next(files)
+    (drop / "cat").rename(tmp_path / "aside")
+    (drop / "cat").symlink_to(secret)
+    with file.open() as stream:
+        assert stream.read() == PICTURES[0][2]
+
+
+def test_a_drop_that_becomes_a_link_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    drop, archive = folder(tmp_path), tmp_path / "drop.zip"
+    (tmp_path / "link").symlink_to(drop)
+    os.mkfifo(archive)
+    for place in (tmp_path / "link", archive):
+        with pytest.raises(DataError, match=f"cannot read {place}|exchanged"):
+            drop_sha256(place)
+    with pytest.raises(ParamsError, match="is a link; give the place that it leads to"):
+        found_drop(tmp_path / "link")
 
 
 def test_refused_files_keep_their_bytes_hash_and_label(tmp_path: Path) -> None:

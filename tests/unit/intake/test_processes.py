@@ -63,15 +63,21 @@ def test_the_table_of_names_knows_every_name_and_little_else() -> None:
     table.set("name 3", 99)
     assert table.get("name 3") == 99
     assert len(table) == 5000
+    assert table.put("half a letter: \ud800")
+    assert not table.put("half a letter: \ud800")
 
 
 # -- the sandbox -------------------------------------------------------------------------------
 
 _PROBE = """
-import ctypes, json, mmap, os, socket, subprocess, sys, threading
+import ctypes, fcntl, json, mmap, os, signal, socket, subprocess, sys, threading
 from asd.intake import sandbox
 reader, path, outside = sys.argv[1] == "reader", sys.argv[2], sys.argv[3]
 library = ctypes.CDLL(None, use_errno=True)
+pipe = os.open(path, os.O_RDONLY)
+def call(*words):
+    if library.syscall(*words):
+        raise OSError(ctypes.get_errno(), "no")
 sandbox.enter(64 * 2**20, reading_files=reader)
 def does(what):
     try:
@@ -96,6 +102,13 @@ tries = {
     "rename": lambda: os.rename(path, outside),
     "mkdir": lambda: os.mkdir(outside),
     "kill": lambda: os.kill(os.getppid(), 0),
+    "kill a thread": lambda: call(234, os.getppid(), os.getppid(), 0),
+    "signal by a pipe": lambda: fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getppid()),
+    "which signal": lambda: fcntl.fcntl(pipe, 10, signal.SIGKILL),
+    "type on the terminal": lambda: call(16, pipe, 0x5412, ctypes.c_char_p(b"x")),
+    "copy a handle": lambda: fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, 0),
+    "lock": lambda: fcntl.lockf(pipe, fcntl.LOCK_SH),
+    "signal to itself": lambda: call(234, os.getpid(), os.getpid(), 0),
     "execute": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
     "memory": lambda: bytearray(100 * 2**20),
     "compute": lambda: sum(range(1000)),
@@ -103,7 +116,10 @@ tries = {
 os.write(1, json.dumps({name: does(what) for name, what in tries.items()}).encode())
 os._exit(0)
 """
-_FORBIDDEN = ("write", "append", "socket", "fork", "exec", "unlink", "rename", "mkdir", "kill", "execute")
+_FORBIDDEN = (
+    *("write", "append", "socket", "fork", "exec", "unlink", "rename", "mkdir", "kill", "execute"),
+    *("kill a thread", "signal by a pipe", "which signal", "type on the terminal"),
+)
 
 
 @pytest.mark.skipif(
@@ -120,6 +136,7 @@ def test_nothing_is_left_but_computing(kind: str, tmp_path: Path) -> None:
     assert found["thread"] == "RuntimeError"
     assert found["read"] == ("done" if kind == "reader" else "PermissionError")
     assert (found["memory"], found["compute"]) == ("memory", "done")
+    assert {found[name] for name in ("copy a handle", "lock", "signal to itself")} == {"done"}
     assert path.read_text() == "x"
     assert not outside.exists()
 

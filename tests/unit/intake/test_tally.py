@@ -3,7 +3,7 @@
 import pytest
 
 from asd.errors import DataError
-from asd.intake.tally import Tally
+from asd.intake.tally import Tally, class_notes
 from asd.intake.types import Accepted, Refused
 from asd.intake_params import IntakeParams
 
@@ -18,6 +18,10 @@ def tally(*judged: Accepted | Refused) -> Tally:
     found = Tally()
     assert list(found.over(judged)) == list(judged)
     return found
+
+
+def notes(found: Tally, class_names: tuple[str, ...] | None) -> list[str]:
+    return class_notes(found.classes, found.label_flips, class_names)
 
 
 def test_counts() -> None:
@@ -56,12 +60,12 @@ def test_nothing_passed() -> None:
 
 def test_notes_on_classes() -> None:
     found = tally(*[accepted()] * 21, *[accepted("dog")] * 2, accepted("cow", ("label-flip",)))
-    assert found.notes(("cat", "dog", "cow", "bird")) == [
+    assert notes(found, ("cat", "dog", "cow", "bird")) == [
         "no picture of 'bird'",
         "less than a tenth of the largest class: 'cow', 'dog'",
         "1 pictures came before, or almost, with another label",
     ]
-    assert tally(accepted()).notes(None) == []
+    assert notes(tally(accepted()), None) == []
 
 
 def test_too_many_classes_are_no_data_set() -> None:

@@ -58,6 +58,7 @@ def tables(root: Path, canary: Path) -> Corpus:
     put("parquet-page-bomb", "bomb.parquet", bomb, None)
     cells = [_cell(png(4301)), _cell(png(4302)), _cell(png(4303))]
     put("parquet-label-nan", "nan.parquet", parquet_bytes(cells[:1], pa.array([math.nan])))
+    put("parquet-label-infinite", "infinite.parquet", parquet_bytes([_cell(png(4309))], pa.array([math.inf])))
     put("parquet-label-null", "null.parquet", parquet_bytes(cells[1:2], pa.array([None], pa.string())))
     put("parquet-label-out-of-range", "range.parquet", parquet_bytes(cells[2:], pa.array([99])))
     put("parquet-label-negative", "negative.parquet", parquet_bytes([_cell(png(4304))], pa.array([-1])))

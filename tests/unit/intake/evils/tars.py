@@ -107,6 +107,10 @@ def shards(root: Path, canary: Path) -> Corpus:
         "tar-size-beyond-end": patched(tar_member("e.png", b""), 124, b"77777777777\0") + TAR_END,
         "tar-negative-size": patched(tar_member("f.png", b""), 124, b"\xff" * 12) + TAR_END,
         "tar-second-archive-behind": tar_member("g.png", png(2004)) + TAR_END + whole + TAR_END,
+        "tar-size-2-to-the-70": patched(tar_member("i.png", b""), 124, b"\x80" + (2**70).to_bytes(11, "big"))
+        + TAR_END,
+        "tar-size-2-to-the-60": patched(tar_member("j.png", b""), 124, b"\x80" + (2**60).to_bytes(11, "big"))
+        + TAR_END,
         "tar-size-in-pax-header": tar_member("x", b"20 size=99999999999\n", type=tarfile.XHDTYPE)
         + tar_member("h.png", png(2005))
         + TAR_END,
@@ -154,6 +158,7 @@ def _labels(corpus: Corpus, put, canary: Path) -> None:
     sample("json-label-nan", 0, ("json", b'{"label": NaN}'))
     sample("json-label-list", 1, ("json", b'{"label": ["cat"]}'))
     sample("json-deeply-nested", 2, ("json", b"[" * 50_000))
+    sample("json-label-half-a-letter", 14, ("json", b'{"label": "\\ud800"}'))
     sample("json-not-json", 3, ("json", b"{'label': 'cat'}"))
     sample("cls-a-pickle", 4, ("cls", poison_pickle(canary)))
     sample("cls-a-megabyte", 5, ("cls", b"cat" * 350_000), judged="cls")

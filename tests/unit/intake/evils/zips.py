@@ -1,5 +1,7 @@
 """Evils in zips: members of one archive, and archives that lie as a whole."""
 
+import struct
+import zlib
 from pathlib import Path
 
 from tests.unit.intake.evils.kit import Corpus, ZipMember, jpeg, png, poison_pickle, zip_bytes
@@ -57,5 +59,19 @@ def whole(canary: Path) -> dict[str, bytes]:
         "zip-too-few-members-said": zip_bytes(good, count=1),
         "zip-too-many-members-said": zip_bytes(good, count=60_000),
         "zip-empty": zip_bytes([]),
+        "zip-size-2-to-the-64": zip_of_any_size(png(3120), 2**64 - 1),
         "zip-damaged-labels": zip_bytes([ZipMember("labels.csv", b"path,label\n" * 99, crc=1), *good]),
     }
+
+
+def zip_of_any_size(data: bytes, size: int) -> bytes:
+    """One stored member whose ZIP64 fields say `size`."""
+    name, most = b"cat/1.png", 2**32 - 1
+    extra = struct.pack("<2H2Q", 1, 16, size, len(data))
+    crc, tail = zlib.crc32(data), name + extra
+    local = b"PK\3\4" + struct.pack("<5H3L2H", 45, 0, 0, 0, 0, crc, most, most, len(name), 20) + tail + data
+    central = b"PK\1\2" + struct.pack(
+        "<6H3L5H2L", 45, 45, 0, 0, 0, 0, crc, most, most, len(name), 20, 0, 0, 0, 0, 0
+    )
+    end = struct.pack("<4H2LH", 0, 0, 1, 1, len(central) + len(tail), len(local), 0)
+    return local + central + tail + b"PK\5\6" + end
