@@ -13,6 +13,7 @@ from asd.layout import Layout
 from flows import _artifacts, _commands
 from flows._artifacts import ProgressArtifact
 from flows._lines import Line
+from flows._markdown import fenced
 from flows._run import ONCE, logged
 from flows._service import service_params
 
@@ -58,6 +59,6 @@ def rehearse_now(root: Path, attacks: list[str] | None = None, fraction: float |
 
     said = _commands.checked(root, ["rehearse", "--attacks", chosen, "--fraction", f"{share}"], on_line)
     text = said.text.strip()
-    _artifacts.markdown("rehearsal", f"```\n{text}\n```", "With a trigger that we planted")
+    _artifacts.markdown("rehearsal", fenced(text), "With a trigger that we planted")
     get_run_logger().info(text)
     return text

@@ -11,6 +11,7 @@ from asd.layout import Cell, Layout
 from asd.metrics import WHY_UNTRUSTED
 from asd.params import load_workspace
 from asd.tables import rows as table
+from flows._markdown import escaped
 from flows._screen import title
 
 
@@ -40,7 +41,7 @@ def show(root: Path, cells: Sequence[Cell]) -> None:
 def summary(root: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
     """Failures and reports of a run as Markdown; paths below the workspace."""
     lines = [f"{len(cells)} cells, {len(failures)} failed stages", ""]
-    lines += [f"- **{title(stage)}** failed: {message}" for stage, message in failures.items()]
+    lines += [f"- **{title(stage)}** failed: {escaped(message)}" for stage, message in failures.items()]
     if any(row["acc_untrusted"] is not None for row in rows(root, cells)):
         lines.append(f"- acc_untrusted: {WHY_UNTRUSTED}")
     lines += [f"- report: `{path.relative_to(root)}`" for path in reports(root, cells)]

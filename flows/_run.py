@@ -33,6 +33,7 @@ from flows import _artifacts, _commands, _dvc, _process
 from flows._commands import CommandError, Said
 from flows._lines import Line
 from flows._locks import clear_dead_rwlock
+from flows._markdown import escaped, fenced
 from flows._service import service_params, uses_gpu
 from flows.defend import run_stages
 
@@ -172,7 +173,7 @@ def judge(root: Path, result: Result) -> Result:
     found = said.facts()
     result.gates, result.failed = list(found["lines"]), list(found["failed"])
     result.cause = str(found.get("cause") or "")
-    lines = [*(f"- {line}" for line in (*result.gates, *result.failed)), result.cause]
+    lines = [*(f"- {escaped(line)}" for line in (*result.gates, *result.failed)), escaped(result.cause)]
     _artifacts.markdown("gates", "\n".join(lines) or "no gate is set", "Gates and the current model")
     for line in (*result.gates, *result.failed):
         get_run_logger().info(line)
@@ -199,7 +200,7 @@ def compare(root: Path, result: Result) -> None:
         if audit not in result.ran:
             continue
         said = _commands.asd(root, ["audit", "diff", f"{cell}@previous", str(cell)])
-        pages.append(f"## {cell}\n\n```\n{said.text.strip() or said.error}\n```")
+        pages.append(f"## {cell}\n\n{fenced(said.text.strip() or said.error)}")
     if pages:
         _artifacts.markdown("diff", "\n\n".join(pages), "Against the run before")
 

@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from asd.layout import Layout
 from flows import _artifacts, _commands, _report, _run
+from flows._markdown import fenced
 from flows._run import ONCE
 
 
@@ -38,7 +39,7 @@ def clean_pool(root: Path, run: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     _commands.checked(root, ["audit", "export", str(target), "--cell", run, "--in-pool", "--overwrite"])
     summary = _commands.checked(root, ["audit", "summary", run])
-    text = f"The clean pool: `{target}`\n\n```\n{summary.text.strip()}\n```"
+    text = f"The clean pool: `{target}`\n\n{fenced(summary.text.strip())}"
     _artifacts.markdown("clean-pool", text, f"The clean pool of {run}")
     get_run_logger().info("the clean pool of %s: %s", run, target)
     return target

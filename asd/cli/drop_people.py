@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json
+from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json, refuse_out
 from asd.errors import ParamsError
 
 if TYPE_CHECKING:
@@ -130,11 +130,13 @@ def readmit(
 def report(
     number: NumberArgument,
     out: Annotated[Path, typer.Option(metavar="FILE", help="An .html or .csv file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write for the vendor what was refused: file, reason, how to mend it."""
     from asd.intake.report import write_report
 
+    refuse_out(out, force)
     layout = open_workspace(workspace).layout
     count = write_report(layout, number, out)
     typer.echo(f"{out}: {count} refused files of drop {number}")

@@ -281,6 +281,8 @@ def test_a_report_of_a_drop_without_a_refused_file_has_a_head_only(
     assert "0 refused files" in said
     (tmp_path / "folder.csv").mkdir()
     assert "is a folder" in run("drop", "report", 1, "--out", tmp_path / "folder.csv", code=2)
+    assert "is there already; --force" in run("drop", "report", 1, "--out", tmp_path / "r.csv", code=2)
+    run("drop", "report", 1, "--out", tmp_path / "r.csv", "--force")
 
 
 def test_what_was_readmitted_stays_when_a_held_drop_is_judged_anew(
