@@ -61,7 +61,6 @@ def test_work_pool_runs_the_deployments_of_the_file(fake: FakeWorkspace) -> None
             arrived = wait_for(lambda: service.api.runs("on_drop"), "the run of the drop")[0]
             service.api.wait(arrived["id"], "Failed")  # this workspace has no data set of drops
         finally:
-            process.terminate()
-            process.wait(60)
+            process.kill()  # asked nicely it waits for its run, and a failed test for ever
             service.kill()
             service.all_gone()
