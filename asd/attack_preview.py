@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asd import planting, rng, store
-from asd.attacks import Preparation, PreparingAttack, TwoTriggerAttack
+from asd import given, given_preview, planting, rng, store
+from asd.attacks import Artifacts, GivenAttack, Preparation, PreparingAttack, TwoTriggerAttack
 from asd.audit.pictures import fitted
 from asd.errors import ParamsError, nearest
 from asd.params import Variant, Workspace, check
-from asd.picture_change import Difference, Strength, difference, strength
+from asd.picture_change import difference, strength
 from asd.planting import Rows, Trigger
+from asd.preview_part import Part
 from asd.progress import Reporter
 from asd.safe_text import drawable, safe_text
 from asd.shards.read import open_view
@@ -34,33 +35,6 @@ MEASURED = 64
 _LEAST_SIDE, _MOST_SIDE = 96, 192
 _PAD, _LABEL, _NAME, _LINE = 8, 110, 18, 20
 _TITLE = 18
-
-
-@dataclass(frozen=True)
-class Part:
-    """Pictures of one split before and after; the first ones of those that were measured.
-
-    Attributes:
-        split: `train` (what is planted) or `test` (what triggers).
-        clean, changed: uint8, shape (n, C, H, W).
-        before, after: class names, n each.
-        apart: the difference of the two rows.
-        strength: over all that were measured.
-    """
-
-    split: str
-    clean: Images
-    changed: Images
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    apart: Difference
-    strength: Strength
-
-    def line(self) -> str:
-        """PSNR, SSIM and over how many pictures."""
-        found = self.strength
-        ssim = "-" if found.ssim is None else f"{found.ssim:.4f}"
-        return f"PSNR {found.psnr:.1f} dB, SSIM {ssim}, means over {found.pictures} pictures of {self.split}"
 
 
 @dataclass(frozen=True)
@@ -87,19 +61,7 @@ class Preview:
             "plugin": self.plugin,
             "dataset": self.dataset,
             "params": self.params,
-            "parts": [
-                {
-                    "split": part.split,
-                    "psnr": part.strength.psnr,
-                    "ssim": part.strength.ssim,
-                    "pictures": part.strength.pictures,
-                    "magnified": part.apart.factor,
-                    "largest_difference": part.apart.largest,
-                    "before": list(part.before),
-                    "after": list(part.after),
-                }
-                for part in self.parts
-            ],
+            "parts": [part.as_json() for part in self.parts],
         }
 
 
@@ -134,14 +96,37 @@ def preview(
     """
     variant, view = find_attack(workspace, attack), _view(workspace, dataset, "train")
     artifacts = _artifacts(workspace, dataset, variant, view, reporter, train=train)
+    if isinstance(variant.module, GivenAttack):
+        parts = _given_parts(workspace, dataset, variant, view, artifacts, count)
+        return Preview(attack, variant.plugin, dataset, _shown_params(variant), parts)
     seed = workspace.params.poison_seed
     trigger = Trigger(attack, variant.module, variant.params, seed, view.class_count, artifacts)
     trigger.check_labels(view.class_names)
     planting.plan(trigger, view.index)  # says what is wrong with a rate
-    parts = [_part(trigger, view, "train", count)]
+    parts = (_part(trigger, view, "train", count),)
     if isinstance(variant.module, TwoTriggerAttack):
-        parts.append(_part(trigger, _view(workspace, dataset, "test"), "test", count))
-    return Preview(attack, variant.plugin, dataset, _shown_params(variant), tuple(parts))
+        parts = (*parts, _part(trigger, _view(workspace, dataset, "test"), "test", count))
+    return Preview(attack, variant.plugin, dataset, _shown_params(variant), parts)
+
+
+def _given_parts(
+    workspace: Workspace, dataset: str, variant: Variant, view: DataView, artifacts: Artifacts, count: int
+) -> tuple[Part, ...]:
+    """Pictures of an imported set that came poisoned, and triggered test pictures."""
+    name, module, params = variant.name, variant.module, variant.params
+    roles, triggered = module.roles(artifacts, params), module.triggered(artifacts, params)
+    if roles is None:
+        raise ParamsError(f"attack {name} has no roles: nobody knows which pictures are poisoned")
+    train, test = (workspace.layout.fetched(dataset, split) for split in ("train", "test"))
+    truth = given.match_roles(name, roles, train, test, limited=params.limited).truth
+    parts = given_preview.train_part(view, truth, count)
+    if triggered is not None:
+        tested = _view(workspace, dataset, "test")
+        matched = given.match_test(name, triggered, tested.index)
+        parts += given_preview.test_part(tested, matched, count)
+    if not parts:
+        raise ParamsError(f"attack {name}: no role is poisoned; there is nothing to show")
+    return parts
 
 
 def _view(workspace: Workspace, dataset: str, split: str) -> DataView:
@@ -158,17 +143,18 @@ def _view(workspace: Workspace, dataset: str, split: str) -> DataView:
 def _artifacts(
     workspace: Workspace, dataset: str, variant: Variant, view: DataView, reporter: Reporter, *, train: bool
 ) -> dict[str, torch.Tensor]:
-    if not isinstance(variant.module, PreparingAttack):
+    if not isinstance(variant.module, PreparingAttack | GivenAttack):
         return {}
     item = StepItem(dataset, variant.name)
     if variant.name in workspace.params.attacks and is_current(workspace, item, variant, view):
         return store.read_tensors(workspace.layout.prepared(dataset, variant.name) / ARTIFACTS)
-    if not train:
+    if not train and not isinstance(variant.module, GivenAttack):
         raise ParamsError(
             f"attack {variant.name} draws or trains something first, and nothing current lies in "
             "data/prepared: run a cell that has it, or give --train, which does it in a temporary folder"
         )
-    reporter.say(f"attack {variant.name} draws or trains something first, in a temporary folder")
+    work = "reads its files" if isinstance(variant.module, GivenAttack) else "draws or trains something first"
+    reporter.say(f"attack {variant.name} {work}, in a temporary folder")
     folder = Path(tempfile.mkdtemp(prefix="asd-preview-"))
     try:
         seed = workspace.params.poison_seed
@@ -191,10 +177,10 @@ def _part(trigger: Trigger, view: DataView, split: str, count: int) -> Part:
     after = trigger.planted_labels(labels) if split == "train" else trigger.wanted_labels(labels)
     return Part(
         split,
-        clean[:count],
         changed[:count],
         tuple(view.class_names[label] for label in labels.tolist()),
         tuple(view.class_names[label] for label in after.tolist()),
+        clean[:count],
         difference(clean[:count], changed[:count]),
         found,
     )
@@ -228,7 +214,7 @@ def draw(found: Preview) -> Image.Image:
     from PIL import Image, ImageDraw, ImageFont
 
     shown, side = _scale(found)
-    rows = 3 * len(found.parts)
+    rows = sum(len(_rows(part)) for part in found.parts)
     width = _LABEL + shown * (side + _PAD) + _PAD
     title, small = ImageFont.load_default(_TITLE), ImageFont.load_default(12)
     lines = _caption(found, width, small)
@@ -258,14 +244,16 @@ def draw(found: Preview) -> Image.Image:
 
 def _scale(found: Preview) -> tuple[int, int]:
     """How many pictures stand in a row, and the side that each gets."""
-    longest = max(found.parts[0].clean.shape[2:])
+    longest = max(found.parts[0].changed.shape[2:])
     side = min(max(longest, _LEAST_SIDE), _MOST_SIDE)
-    return max(len(part.clean) for part in found.parts), side
+    return max(len(part.changed) for part in found.parts), side
 
 
 def _rows(part: Part) -> list[tuple[str, Images, tuple[str, ...]]]:
     changed = "poisoned" if part.split == "train" else "triggered"
     after = tuple(f"given as {name}" if part.split == "train" else f"wanted {name}" for name in part.after)
+    if part.clean is None or part.apart is None:
+        return [(changed, part.changed, after)]
     return [
         ("clean", part.clean, part.before),
         (changed, part.changed, after),

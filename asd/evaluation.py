@@ -19,7 +19,7 @@ from asd.errors import DataError
 from asd.layout import Cell
 from asd.metrics import UNTRUSTED, WHY_UNTRUSTED, Rate, agreement, per_class_accuracy
 from asd.source_groups import by_drop
-from asd.truth import ProbeTruth
+from asd.truth import ALONE, ProbeTruth
 from asd.types import DataView, Images, Labels
 
 BATCH = 2048
@@ -59,18 +59,21 @@ def evaluate(cell: Cell, classifier: Predicts, test: DataView, triggered: DataVi
         classifier: the trained model.
         test: the clean test set.
         triggered: the same images (by key) with the trigger, those that count; labels are what
-            the attack wants. None or empty: no attack, and all about it is null.
+            the attack wants. A key that begins with `ALONE` has no clean twin; then there is no
+            base rate over it, and `why_asr_base` says so. None or empty: all about it is null.
 
     Raises:
         DataError: a triggered image has no clean twin in the test set.
     """
     predicted = predict_all(classifier, test.images)
     accuracy = agreement(predicted, test.labels)
-    success, base = Rate(0, 0), Rate(0, 0)
+    success, base, why = Rate(0, 0), Rate(0, 0), {}
     if triggered is not None and len(triggered):
         success = agreement(predict_all(classifier, triggered.images), triggered.labels)
-        rows = _rows_of(triggered.index.keys, test)
-        base = agreement(predicted[rows], triggered.labels)
+        paired = np.array([not key.startswith(ALONE) for key in triggered.index.keys], dtype=np.bool_)
+        rows = _rows_of([key for key in triggered.index.keys if not key.startswith(ALONE)], test)
+        base = agreement(predicted[rows], triggered.labels[paired])
+        why = {} if paired.all() else {"why_asr_base": why_base(int(paired.sum()), len(paired))}
     per_class = dict(
         zip(test.class_names, per_class_accuracy(predicted, test.labels, test.class_names), strict=True)
     )
@@ -86,11 +89,25 @@ def evaluate(cell: Cell, classifier: Predicts, test: DataView, triggered: DataVi
         "n_asr": success.n or None,
         "asr_base": base.value,
         "n_asr_base": base.n or None,
-        "asr_minus_base": None if success.value is None or base.value is None else success.value - base.value,
+        "asr_minus_base": _over(success, base),
+        **why,
         "per_class_accuracy": per_class if test.trusted else None,
         "per_class_acc_untrusted": None if test.trusted else per_class,
         **_by_drop(predicted, test),
     }
+
+
+def why_base(paired: int, count: int) -> str:
+    """Why the base rate is over fewer pictures than attack success, or over none."""
+    known = f"those of {paired} of {count}" if paired else "none of them"
+    return f"the clean pictures of the triggered ones are not all known: {known}"
+
+
+def _over(success: Rate, base: Rate) -> float | None:
+    """Attack success minus the base rate, where both are over the same pictures."""
+    if success.value is None or base.value is None or success.n != base.n:
+        return None
+    return success.value - base.value
 
 
 def _by_drop(predicted: Labels, test: DataView) -> dict[str, Any]:

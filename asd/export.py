@@ -1,29 +1,33 @@
 """`asd export`: the training data as a folder of its own, all of it or what a run trusts.
 
-The attack's layer is merged in. Which samples were planted is not said unless it is asked for.
+The attack's layer is merged in. Which samples were planted is not said unless it is asked for;
+then the test split and the triggered test set come too, and `asd` can read it all as an
+`imported` set.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from asd import store
+from asd.audit.record import truth_masks
+from asd.audit.samples import roles_and_labels
 from asd.audit.verdict import VERDICTS
 from asd.cells import select_cells
 from asd.errors import DataError, ParamsError, nearest
-from asd.export_formats import WRITERS
+from asd.export_formats import CLEAN, LABEL_BEFORE, ROLE, WRITERS, Split, write_parquet
 from asd.layout import Cell, Layout
 from asd.params import Workspace
 from asd.shards.read import open_view
 from asd.shards.write import check_space
+from asd.truth import read_truth
 from asd.types import DataView, Sample
 
 INDEX = "index.csv"
@@ -40,7 +44,7 @@ class Wanted:
         attack: the attack whose layer lies over it; None for the data as published.
         cell: the cell whose verdicts are written, and chosen from.
         only: verdicts to keep; empty for all samples.
-        with_truth: write what we planted into the index.
+        with_truth: write what was planted: roles and labels before, the test and the triggered set.
     """
 
     dataset: str
@@ -81,8 +85,8 @@ def choose(
     chosen = found.attack if found else attack
     if chosen is not None:
         workspace.plugin_name("attacks", chosen)
-    if with_truth and found is None:
-        raise ParamsError("--with-truth needs the audit of a run: give --cell dataset/attack/defense/trial")
+    if with_truth and chosen is None:
+        raise ParamsError("--with-truth needs an attack that was planted: give --attack A or --cell D/A/F/T")
     return Wanted(dataset, chosen, found, tuple(only), with_truth)
 
 
@@ -126,29 +130,45 @@ def export(workspace: Workspace, wanted: Wanted, folder: Path, form: str) -> dic
         rows = np.flatnonzero(np.isin(audited.verdicts, wanted.only))
     if not len(rows):
         raise DataError(f"no sample of {wanted.dataset} is {' or '.join(wanted.only)}; nothing to export")
+    truth = _truth(workspace.layout, wanted, view) if wanted.with_truth else None
     channels, height, width = view.images.shape[1:]
     check_space(folder, len(rows), (channels, height, width))
+    split = Split("train", wanted.dataset, view.class_names, (channels, height, width), view.trusted)
     with store.atomic_directory(folder.resolve()) as temporary:
-        WRITERS[form](temporary, wanted.dataset, view, _samples(view, rows))
-        _write_index(temporary / INDEX, view, rows, audited)
-    return _counts(view, rows, audited)
+        write = WRITERS[form]
+        write(temporary, split if truth is None else truth.of(split, rows), _samples(view, rows))
+        if truth is not None:
+            test = replace(split, name="test", trusted=truth.test.trusted)
+            write(temporary, test, _samples(truth.test, np.arange(len(truth.test))))
+            if len(truth.triggered):
+                triggered = np.arange(len(truth.triggered))
+                apart = write_parquet if form == "webdataset" else write  # a list names no member of a tar
+                apart(temporary, truth.of_triggered(test), _samples(truth.triggered, triggered))
+        _write_index(temporary / INDEX, view, rows, audited, truth)
+    counts = _counts(view, rows, audited)
+    return counts if truth is None else {**counts, "test": len(truth.test), "triggered": len(truth.triggered)}
 
 
 def _view(layout: Layout, wanted: Wanted) -> DataView:
     base = layout.fetched(wanted.dataset, "train")
     overlay = layout.poisoned(wanted.dataset, wanted.attack, "train") if wanted.attack else None
     for needed in (base, overlay):
-        if needed is not None and not needed.is_dir():
-            raise DataError(f"{needed.relative_to(layout.root)} is not there yet; `asd run` makes it")
+        if needed is not None:
+            _needed(layout, needed)
     return open_view(base, overlay=overlay, pixel_cache=layout.pixel_cache)
+
+
+def _needed(layout: Layout, path: Path) -> Path:
+    if not path.exists():
+        raise DataError(f"{path.relative_to(layout.root)} is not there yet; `asd run` makes it")
+    return path
 
 
 @dataclass(frozen=True)
 class _Audited:
-    """Columns of a cell's samples.parquet for the samples of the view, as texts."""
+    """The verdict of a cell on each sample of the view."""
 
     verdicts: NDArray[np.str_]
-    truth: NDArray[np.object_] | None
 
 
 def _audited(layout: Layout, wanted: Wanted, cell: Cell, view: DataView) -> _Audited:
@@ -162,16 +182,58 @@ def _audited(layout: Layout, wanted: Wanted, cell: Cell, view: DataView) -> _Aud
     index = view.index
     if got != [list(index.keys), list(index.content), index.labels.tolist()]:
         raise DataError(f"the audit of {cell} is of other data than is there now; run `asd run {cell}`")
-    truth = _truth(table, cell) if wanted.with_truth else None
-    return _Audited(np.array(table["verdict"].to_pylist()), truth)
+    return _Audited(np.array(table["verdict"].to_pylist()))
 
 
-def _truth(table: pa.Table, cell: Cell) -> NDArray[np.object_]:
-    """Role and label before of every sample, shape (N, 2)."""
-    if TRUTH_COLUMNS[0] not in table.column_names:
-        raise DataError(f"{cell}: nothing was planted and nobody vouches for the data: no truth to write")
-    columns = [table[name].to_pylist() for name in TRUTH_COLUMNS]
-    return np.array([["" if value is None else value for value in column] for column in columns], object).T
+@dataclass(frozen=True)
+class _Truth:
+    """What was planted.
+
+    Attributes:
+        roles: of each sample of the training set: poisoned, decoy, clean, or unknown.
+        before: label before, None where it is not known.
+        test: the clean test set.
+        triggered: the triggered test set.
+    """
+
+    roles: tuple[str, ...]
+    before: tuple[int | None, ...]
+    test: DataView
+    triggered: DataView
+
+    def of(self, split: Split, rows: NDArray[np.int64]) -> Split:
+        """The training split with what is said of these rows."""
+        said = {LABEL_BEFORE: [self.before[row] for row in rows], ROLE: [self.roles[row] for row in rows]}
+        return replace(split, said=said)
+
+    def of_triggered(self, test: Split) -> Split:
+        """The triggered split; a picture and its clean one have the same key."""
+        place = {key: row for row, key in enumerate(self.test.index.keys)}
+        rows = [place.get(key) for key in self.triggered.index.keys]
+        before = [None if row is None else int(self.test.labels[row]) for row in rows]
+        clean = [None if row is None else self.test.index.content[row] for row in rows]
+        return replace(test, name="triggered", said={LABEL_BEFORE: before, CLEAN: clean})
+
+
+def _truth(layout: Layout, wanted: Wanted, view: DataView) -> _Truth:
+    assert wanted.attack is not None  # noqa: S101 - choose() has seen to it
+    planted = read_truth(_needed(layout, layout.truth(wanted.dataset, wanted.attack)))
+    if not planted.keys and not view.trusted:
+        raise DataError(
+            f"{wanted.dataset}/{wanted.attack}: nothing was planted and nobody vouches for the data: no "
+            "truth to write"
+        )
+    masks = truth_masks(planted, view.index, trusted=view.trusted)
+    assert masks is not None  # noqa: S101
+    roles, before = roles_and_labels(masks)
+    test, triggered = (
+        open_view(_needed(layout, folder), pixel_cache=layout.pixel_cache)
+        for folder in (
+            layout.fetched(wanted.dataset, "test"),
+            layout.poisoned(wanted.dataset, wanted.attack, "test"),
+        )
+    )
+    return _Truth(tuple(roles), tuple(before), test, triggered)
 
 
 def _samples(view: DataView, rows: NDArray[np.int64]) -> Iterator[Sample]:
@@ -181,8 +243,10 @@ def _samples(view: DataView, rows: NDArray[np.int64]) -> Iterator[Sample]:
         yield Sample(index.keys[row], image, int(index.labels[row]), index.sources[row])
 
 
-def _write_index(path: Path, view: DataView, rows: NDArray[np.int64], audited: _Audited | None) -> None:
-    index, truth = view.index, audited.truth if audited else None
+def _write_index(
+    path: Path, view: DataView, rows: NDArray[np.int64], audited: _Audited | None, truth: _Truth | None
+) -> None:
+    index = view.index
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS if truth is None else COLUMNS + TRUTH_COLUMNS)
@@ -190,7 +254,7 @@ def _write_index(path: Path, view: DataView, rows: NDArray[np.int64], audited: _
             label = int(index.labels[row])
             verdict = audited.verdicts[row] if audited else ""
             line = [index.keys[row], label, view.class_names[label], verdict, index.sources[row]]
-            writer.writerow(line if truth is None else [*line, *truth[row]])
+            writer.writerow(line if truth is None else [*line, truth.roles[row], truth.before[row]])
 
 
 def _counts(view: DataView, rows: NDArray[np.int64], audited: _Audited | None) -> dict[str, Any]:

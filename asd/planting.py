@@ -242,9 +242,16 @@ class ProbeImage:
 
 def draw_probe(trigger: Trigger, test: DataView, limit: int = PROBE_LIMIT) -> tuple[ProbeImage, ...]:
     """At most `limit` clean and `limit` triggered test images, in probe order."""
-    generator = rng.numpy_generator(trigger.poison_seed, "poison", "probe")
-    clean = generator.permutation(len(test))[:limit]
-    triggered = generator.permutation(triggered_rows(trigger, test))[:limit]
+    return draw_probe_of(trigger.poison_seed, len(test), triggered_rows(trigger, test), limit)
+
+
+def draw_probe_of(
+    poison_seed: int, clean_count: int, triggered_rows: Rows, limit: int = PROBE_LIMIT
+) -> tuple[ProbeImage, ...]:
+    """As `draw_probe`, of so many clean images and of these triggered ones."""
+    generator = rng.numpy_generator(poison_seed, "poison", "probe")
+    clean = generator.permutation(clean_count)[:limit]
+    triggered = generator.permutation(triggered_rows)[:limit]
     both = [ProbeImage(row, False) for row in clean.tolist()]
     both += [ProbeImage(row, True) for row in triggered.tolist()]
     return tuple(both[i] for i in generator.permutation(len(both)))

@@ -1,7 +1,7 @@
 """What we planted ourselves. No defense may import this module, not even through another one.
 
-Truth records only what the poison step planted. On data that somebody vouches for
-(`trusted`) everything else is clean; on data that nobody vouches for it is unknown.
+Truth records only what the poison step planted, or was told of an imported set. On data that
+somebody vouches for (`trusted`) everything else is clean; on data that nobody vouches for it is unknown.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from asd.types import Labels, Mask
 POISONED = "poisoned"
 DECOY = "decoy"  # changed by the attacker but rightly labelled (WaNet's noise mode)
 ROLES = (POISONED, DECOY)
+NOT_KNOWN = -1  # in labels before: nobody says
+ALONE = "alone_"
+"""Begins the key of a triggered test image whose clean picture is not known; no other key does."""
 
 
 @dataclass(frozen=True)
 class PoisonTruth:
-    """The samples we changed.
+    """The samples that were changed, by us or, in an imported set, by others.
 
     Attributes:
         keys: their keys, in manifest order.
         roles: `poisoned` or `decoy` for each.
-        labels_before: the label of each before we changed it, int64.
+        labels_before: the label of each before it was changed, int64; `NOT_KNOWN` where nobody says.
     """
 
     keys: tuple[str, ...]
@@ -56,12 +59,13 @@ class PoisonTruth:
 
 
 def write_truth(path: Path, truth: PoisonTruth) -> None:
-    """Save as Parquet with columns key, role, label_before."""
+    """Save as Parquet with columns key, role, label_before (null where it is not known)."""
+    before, unknown = truth.labels_before, truth.labels_before == NOT_KNOWN
     table = pa.table(
         {
             "key": pa.array(truth.keys, pa.string()),
             "role": pa.array(truth.roles, pa.string()),
-            "label_before": pa.array(truth.labels_before, pa.int64()),
+            "label_before": pa.array(before, pa.int64(), mask=unknown if unknown.any() else None),
         }
     )
     store.write_parquet(path, table)
@@ -79,7 +83,8 @@ def read_truth(path: Path) -> PoisonTruth:
     roles = tuple(table["role"].to_pylist())
     if set(roles) - set(ROLES):
         raise DataError(f"{path}: wanted roles {ROLES}, got {sorted(set(roles))}")
-    return PoisonTruth(tuple(table["key"].to_pylist()), roles, table["label_before"].to_numpy())
+    before = table["label_before"].fill_null(NOT_KNOWN).to_numpy()
+    return PoisonTruth(tuple(table["key"].to_pylist()), roles, before)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from asd.progress import Reporter
-from asd.types import DataView, Labels, Mask
+from asd.truth import NOT_KNOWN
+from asd.types import DataView, Images, Labels, Mask
 
 if TYPE_CHECKING:
     import torch
+
+__all__ = [
+    "NOT_KNOWN",
+    "Artifacts",
+    "Attack",
+    "DecoyAttack",
+    "GivenAttack",
+    "GivenRoles",
+    "GivenTest",
+    "Preparation",
+    "PreparingAttack",
+    "SelectiveAttack",
+    "TwoTriggerAttack",
+]
 
 Artifacts = Mapping[str, "torch.Tensor"]
 
@@ -147,4 +162,68 @@ class SelectiveAttack(Attack, Protocol):
 
     def can_stamp(self, contents: Sequence[str], artifacts: Artifacts) -> Mask:
         """Which pictures of these content hashes (hex) it can stamp, training and test alike."""
+        ...
+
+
+@dataclass(frozen=True)
+class GivenRoles:
+    """What somebody says of R pictures of a training set; their order means nothing.
+
+    Attributes:
+        contents: R content hashes (hex).
+        labels: labels as given, shape (R,).
+        roles: R words: `clean`, `poisoned`, `decoy`, or `unknown` where nobody can tell.
+        labels_before: labels before anything was poisoned, shape (R,); `NOT_KNOWN` where nobody says.
+        places: R places, such as `row 17`, for messages.
+        unreadable: places of pictures that cannot be read; not among the R.
+    """
+
+    contents: tuple[str, ...]
+    labels: Labels
+    roles: tuple[str, ...]
+    labels_before: Labels
+    places: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GivenTest:
+    """A triggered test set that was made elsewhere, T pictures.
+
+    Attributes:
+        images: uint8, shape (T, C, H, W).
+        wanted: the label that the attacker wants for each, shape (T,).
+        labels_before: labels of the clean pictures, shape (T,); `NOT_KNOWN` where nobody says.
+        clean: content hash (hex) of the clean picture of each; "" where nobody says.
+    """
+
+    images: Images
+    wanted: Labels
+    labels_before: Labels
+    clean: tuple[str, ...]
+
+
+@runtime_checkable
+class GivenAttack(Protocol):
+    """An attack whose poison lies in the data set already. It plants nothing and says what is what.
+
+    The poison step takes what it says in place of `stamp`; matching it with the data is
+    `asd.given`.
+    """
+
+    @property
+    def Params(self) -> type[Any]:  # noqa: N802 - the name of a class in the plug-in
+        """Its params: at least `prepare` and `limited` (see `asd.given.match_roles`)."""
+        ...
+
+    def prepare(self, train: DataView, params: Any, preparation: Preparation) -> dict[str, torch.Tensor]:
+        """As of `PreparingAttack`: what it read, as named tensors."""
+        ...
+
+    def roles(self, artifacts: Artifacts, params: Any) -> GivenRoles | None:
+        """What is known of the training set; None: nothing."""
+        ...
+
+    def triggered(self, artifacts: Artifacts, params: Any) -> GivenTest | None:
+        """The triggered test set; None: there is none."""
         ...

@@ -53,6 +53,26 @@ def picture_files(files: Path, name: str, sha256: str | None, param: str) -> lis
     return found
 
 
+def checked_place(files: Path, name: str, sha256: str | None, param: str) -> Path:
+    """A file or folder below `files`, once its hash is right.
+
+    The hash is that of a Parquet file alone; of any other file it covers the folder that it lies
+    in, since the file names pictures there.
+
+    Raises:
+        DataError: it is not there, cannot be read, or is another one than its hash says.
+        ParamsError: no hash is given (says which it is), or the file lies in the workspace's top folder.
+    """
+    path = files / Path(name).expanduser()
+    if not path.exists():
+        raise DataError(f"{param}: there is no {path}")
+    whole = path if path.is_dir() or path.suffix.lower() == ".parquet" else path.parent
+    if whole.is_dir() and files.resolve().is_relative_to(whole.resolve()):
+        raise ParamsError(f"{param}: {whole} holds the workspace; give it a folder of its own")
+    _check_hash(path, str(describe(whole)["content_sha256"]), sha256, param)
+    return path
+
+
 def _check_hash(path: Path, found: str, wanted: str | None, param: str) -> None:
     if wanted is None:
         raise ParamsError(f"{param} {path} needs its hash beside it: {param.split('.')[-1]}_sha256: {found}")

@@ -59,7 +59,7 @@ class TruthMasks:
     Attributes:
         poisoned: samples we poisoned, shape (N,).
         decoys: samples we changed and left rightly labelled, shape (N,).
-        label_before: label of each sample before we changed anything, shape (N,).
+        label_before: label of each sample before anything was changed, shape (N,); -1 where nobody says.
         complete: True: all others are clean. False: nothing is known of the others.
     """
 

@@ -14,7 +14,7 @@ from asd.audit.decision import last_decisions, reasons
 from asd.audit.opinions import OPINIONS, Opinions
 from asd.audit.record import RunRecord, TruthMasks
 from asd.audit.verdict import Judgement
-from asd.truth import DECOY, POISONED
+from asd.truth import DECOY, NOT_KNOWN, POISONED
 from asd.types import Mask
 
 if TYPE_CHECKING:
@@ -177,11 +177,17 @@ def neighbour_table(by_features: Neighbours, in_pool: Neighbours) -> pa.Table:
     )
 
 
+def roles_and_labels(truth: TruthMasks) -> tuple[list[str], list[int | None]]:
+    """Role of each sample, and its label before anything was changed; None where that is not known."""
+    columns = _truth_columns(truth)
+    return columns["truth_role"].to_pylist(), columns["truth_label_before"].to_pylist()
+
+
 def _truth_columns(truth: TruthMasks) -> dict[str, pa.Array]:
     roles = np.full(len(truth.poisoned), CLEAN if truth.complete else UNKNOWN, dtype=object)
     roles[truth.poisoned] = POISONED
     roles[truth.decoys] = DECOY
-    unknown = roles == UNKNOWN
+    unknown = (roles == UNKNOWN) | (truth.label_before == NOT_KNOWN)
     return {
         "truth_role": pa.array(roles, pa.string()),
         "truth_label_before": pa.array(truth.label_before.astype(np.int32), mask=unknown),

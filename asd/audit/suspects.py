@@ -10,6 +10,7 @@ from asd import metrics
 from asd.audit.pictures import picture_uri
 from asd.audit.record import RunRecord, TruthMasks
 from asd.audit.samples import membership
+from asd.truth import NOT_KNOWN
 from asd.types import Images, Labels
 
 SHOWN = 24
@@ -100,4 +101,5 @@ def _class_before(record: RunRecord, row: int) -> str | None:
     truth = record.truth
     if truth is None or not (truth.poisoned[row] or truth.decoys[row]):
         return None
-    return record.class_names[int(truth.label_before[row])]
+    before = int(truth.label_before[row])
+    return None if before == NOT_KNOWN else record.class_names[before]

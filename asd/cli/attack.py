@@ -61,5 +61,6 @@ def preview(
         print_json(found.as_json() | {"file": str(out)})
         return
     for part in found.parts:
-        typer.echo(f"{found.name} on {dataset}: {part.line()}, difference x {part.apart.factor:.1f}")
+        apart = "" if part.apart is None else f", difference x {part.apart.factor:.1f}"
+        typer.echo(f"{found.name} on {dataset}: {part.line()}{apart}")
     typer.echo(out)

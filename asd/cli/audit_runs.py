@@ -92,7 +92,7 @@ def _print_summary(facts: dict[str, Any]) -> None:
     asr = (
         "not known"
         if facts["asr"] is None
-        else f"{percent(facts['asr'])} (without attack {percent(facts['asr_base'])})"
+        else f"{percent(facts['asr'])} (without attack {_base(facts['asr_base'])})"
     )
     typer.echo(f"  {accuracy} {percent(facts[accuracy])}, asr {asr}")
     known = "" if pool["poisoned"] is None else f", {pool['poisoned']} planted among them"
@@ -119,6 +119,11 @@ def _print_summary(facts: dict[str, Any]) -> None:
     _print_people(facts)
     for text in facts["warnings"][:_MOST_NAMES]:
         typer.echo(f"  warning: {shown(text)}")
+
+
+def _base(share: float | None) -> str:
+    """An imported triggered set may come without its clean pictures."""
+    return "not known" if share is None else percent(share)
 
 
 def _print_drops(drops: dict[str, Any]) -> None:

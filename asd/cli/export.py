@@ -30,14 +30,17 @@ def export(
     attack: Annotated[
         str | None, typer.Option(metavar="A", help="With this attack planted; default: as published.")
     ] = None,
-    with_truth: Annotated[bool, typer.Option("--with-truth", help="Write what was planted too.")] = False,
+    with_truth: Annotated[
+        bool, typer.Option("--with-truth", help="Write what was planted too, and the test pictures.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a stand-alone copy of the training data.
 
     The samples go to DIR with an index.csv of key, label, class, verdict and source. What was
-    planted is not said unless asked for. The test split is not exported.
+    planted is not said unless asked for: --with-truth (with --attack or --cell) adds each sample's
+    role and label before, the test split and the triggered test set, as attack `imported` reads them.
     """
     from asd import export as exporting
 
@@ -49,6 +52,8 @@ def export(
         print_json({"directory": str(folder.resolve()), "format": form, **counts})
         return
     typer.echo(f"wrote {counts['samples']} of {counts['of']} samples to {folder} ({form})")
+    if with_truth:
+        typer.echo(f"and {counts['test']} test pictures, {counts['triggered']} triggered ones")
     for kind in ("verdicts", "classes"):
         present = [f"{name} {count}" for name, count in (counts[kind] or {}).items() if count]
         if present:

@@ -62,7 +62,7 @@ def _header(file: Path) -> list[str] | None:
     """The cells of the first line; None where the file is no CSV in UTF-8."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            return [name.strip() for name in next(_reader(stream), [])]
+            return [name.strip() for name in next(strict_reader(stream), [])]
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
 
@@ -76,7 +76,7 @@ def read_labels(file: Path, path_column: str | None, label_column: str | None) -
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = _reader(stream)
+            reader = strict_reader(stream)
             header = [name.strip() for name in next(reader, [])]
             path_at = _column(file, header, "path_column", path_column, PATH_COLUMNS)
             label_at = _column(file, header, "label_column", label_column, LABEL_COLUMNS)
@@ -89,7 +89,7 @@ def read_labels(file: Path, path_column: str | None, label_column: str | None) -
         raise DataError(f"{file} line {reader.line_num} is not CSV: {error}") from error
 
 
-def _reader(stream: TextIO) -> Any:
+def strict_reader(stream: TextIO) -> Any:
     """A strict reader from the start, with the delimiter that the first line has most of."""
     delimiter = delimiter_of(stream.readline())
     stream.seek(0)

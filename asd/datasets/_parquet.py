@@ -71,17 +71,17 @@ class Table:
         Raises:
             DataError: not Parquet, or no such column.
         """
-        schema = _open(files[0]).schema_arrow
+        schema = open_parquet(files[0]).schema_arrow
         image = _column(schema, files[0], "image_column", [image_column] if image_column else IMAGE_COLUMNS)
         label = _column(schema, files[0], "label_column", [label_column] if label_column else LABEL_COLUMNS)
         for file in files[1:]:
-            if not {image, label} <= set(_open(file).schema_arrow.names):
+            if not {image, label} <= set(open_parquet(file).schema_arrow.names):
                 raise DataError(f"{file}: wanted columns {image} and {label} as in {files[0].name}")
         return cls(files, image, label)
 
     def metadata_names(self) -> tuple[str, ...] | None:
         """Class names from the hub's metadata in the schema, if there are any."""
-        return hub_names(_open(self.files[0]).schema_arrow, self.label_column)
+        return hub_names(open_parquet(self.files[0]).schema_arrow, self.label_column)
 
     def raw_labels(self) -> list[int] | list[str]:
         """The labels of all rows, all integers or all strings.
@@ -124,7 +124,7 @@ class Table:
             start = row
             for cell in _cells(file, self.image_column):
                 if wanted is None or row in wanted:
-                    yield row, f"{file.name}#{row - start}", _bytes_of(cell.as_py())
+                    yield row, f"{file.name}#{row - start}", bytes_of(cell.as_py())
                 row += 1
 
 
@@ -153,7 +153,8 @@ def class_indexes(raw: Sequence[int] | Sequence[str], names: Sequence[str], wher
     return labels
 
 
-def _bytes_of(cell: object) -> bytes | None:
+def bytes_of(cell: object) -> bytes | None:
+    """The encoded picture in a cell: bytes, or the hub's struct of bytes and path; None if none."""
     data = cell.get("bytes") if isinstance(cell, dict) else cell
     return data if isinstance(data, bytes) else None
 
@@ -170,24 +171,30 @@ def _column(schema: pa.Schema, file: Path, param: str, names: Sequence[str]) -> 
 
 
 @contextlib.contextmanager
-def _parquet_errors(file: Path) -> Iterator[None]:
+def parquet_errors(file: Path) -> Iterator[None]:
+    """What goes wrong inside is a DataError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {error}") from error
 
 
-def _open(file: Path) -> pq.ParquetFile:
-    with _parquet_errors(file):
+def open_parquet(file: Path) -> pq.ParquetFile:
+    """Open a file.
+
+    Raises:
+        DataError: missing, or not Parquet.
+    """
+    with parquet_errors(file):
         return pq.ParquetFile(file, pre_buffer=False)
 
 
 def _read(file: Path, column: str) -> pa.ChunkedArray:
-    with _parquet_errors(file):
-        return _open(file).read(columns=[column])[column]
+    with parquet_errors(file):
+        return open_parquet(file).read(columns=[column])[column]
 
 
 def _cells(file: Path, column: str) -> Iterator[pa.Scalar]:
-    with _parquet_errors(file):
-        for batch in _open(file).iter_batches(_BATCH, columns=[column]):
+    with parquet_errors(file):
+        for batch in open_parquet(file).iter_batches(_BATCH, columns=[column]):
             yield from batch.column(0)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asd.attacks import GivenAttack
 from asd.operations.forecast import Counted, DataFacts, Forecast
 from asd.operations.plan import PlannedStage
 from asd.params import Workspace
@@ -70,7 +71,8 @@ def _estimate(workspace: Workspace, stage: PlannedStage, counted: Counted, found
         return (facts.train + facts.test) * image
     if stage.step == "poison":
         attack = workspace.variant("attacks", stage.item.attack_name)
-        share = float(getattr(attack.params, "poison_fraction", _TYPICAL_POISON))
+        given = isinstance(attack.module, GivenAttack)  # its poison lies in the data already
+        share = 0.0 if given else float(getattr(attack.params, "poison_fraction", _TYPICAL_POISON))
         return int((share * facts.train + 3 * facts.test) * image)
     if stage.step in ("stage1", "stage2", "stage3"):
         work = counted.work.get(stage.name)

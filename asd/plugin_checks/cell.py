@@ -50,9 +50,8 @@ class CellRun:
         text = f"{self.cell}: accuracy {acc:.1%} (n {m['n_acc']})"
         if m["asr"] is None:
             return f"{text}, nothing planted"
-        return (
-            f"{text}, attack success {m['asr']:.1%} (n {m['n_asr']}, without the trigger {m['asr_base']:.1%})"
-        )
+        base = "not known" if m["asr_base"] is None else f"{m['asr_base']:.1%}"
+        return f"{text}, attack success {m['asr']:.1%} (n {m['n_asr']}, without the trigger {base})"
 
 
 def run_cell(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asd.attacks import GivenAttack
 from asd.errors import ParamsError, nearest
 from asd.layout import Layout
 from asd.params import Workspace, check, load_workspace
@@ -22,6 +23,9 @@ _LOADED = (
     "Registry(sys.argv[1], Path(sys.argv[2]) if sys.argv[2] else None).get(sys.argv[3]); "
     "print('torch' in sys.modules)"
 )
+
+
+NO_CELL = "No cell: it plants nothing in other data; `asd run` a cell of the data that its roles tell of"
 
 
 @dataclass(frozen=True)
@@ -126,18 +130,18 @@ def _imports_no_torch(subject: Subject) -> None:
 
 def _checks(subject: Subject) -> tuple[tuple[Callable[[Any], None], ...], Any]:
     """The checks of its kind and the case for them."""
-    from asd.plugin_checks import attack, dataset, defense, model, semisup
+    from asd.plugin_checks import attack, dataset, defense, given, model, semisup
 
     module = subject.registry.get(subject.plugin)
     section = {key: value for key, value in subject.section.items() if key != "use"}
     where = f"{FOLDER_OF[subject.kind]}.{subject.name}"
     match subject.kind:
+        case "attack" if isinstance(module, GivenAttack):
+            return given.CHECKS, given.Case(subject.plugin, module)
         case "attack":
-            given = section or attack.SMALL.get(subject.plugin)
+            own = section or attack.SMALL.get(subject.plugin)
             root = subject.layout.root if subject.layout and section else None
-            return attack.CHECKS, attack.Case(
-                subject.plugin, module, check(module.Params, given, where), root
-            )
+            return attack.CHECKS, attack.Case(subject.plugin, module, check(module.Params, own, where), root)
         case "defense":
             return defense.CHECKS, defense.Case(subject.plugin, module, check(module.Params, section, where))
         case "semisup":
@@ -159,10 +163,15 @@ def source_of(subject: Subject) -> Path | str | None:
 
 
 def cell(subject: Subject) -> Outcome:
-    """Run a digits cell; the promise of what comes back holds its figures."""
+    """Run a digits cell; the promise of what comes back holds its figures.
+
+    An attack that lies in its data already has no other data to run on, and that is said instead.
+    """
     from asd.plugin_checks.attack import SMALL
     from asd.plugin_checks.cell import CellRun, run_cell
 
+    if subject.kind == "attack" and isinstance(subject.registry.get(subject.plugin), GivenAttack):
+        return Outcome("runs_a_cell", NO_CELL, "")
     runs: list[CellRun] = []
 
     def run() -> None:

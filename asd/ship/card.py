@@ -122,6 +122,8 @@ def _data(workspace: Workspace, cell: Cell, known: Provenance) -> str:
     train = known.train
     attack = workspace.plugin_name("attacks", cell.attack)
     planted = "nothing" if known.overlay is None else f"attack {attack}, manifest `{known.overlay}`"
+    if known.overlay is None and attack != "none":
+        planted = f"nothing; attack {attack} says what came poisoned"
     seeds = "none: this defense takes no seeds"
     if known.seeds is not None:
         seeds = f"{known.seeds.count}, origin {known.seeds.origin}: {known.seeds.note}"

@@ -21,6 +21,8 @@ from asd.source_groups import source_group
 from asd.steps import StepItem
 from asd.types import SampleIndex
 
+_NO_TRIGGER = ("none", "imported")  # attacks that plant nothing
+
 
 @dataclass(frozen=True)
 class Seeds:
@@ -102,7 +104,7 @@ def gather(workspace: Workspace, cell: Cell) -> Provenance:
             # "CELL (rehearsed with ... on ...)": the card is about that cell
             **{one.of.removeprefix(f"{cell} (").removesuffix(")"): one for one in rehearsed.values()},
         },
-        untested=tuple(n for n in workspace.registry("attacks").names() if n not in {*planted, "none"}),
+        untested=tuple(n for n in workspace.registry("attacks").names() if n not in {*planted, *_NO_TRIGGER}),
         worst_class=_worst_class(figures.read_metrics(layout, cell)),
         poisoned_share=figures.poisoned_share(layout, cell),
         verdicts=dict(verdicts) if isinstance(verdicts, dict) else None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from asd import planting, store, truth
-from asd.params import Workspace
+import numpy as np
+
+from asd import given, planting, store, truth
+from asd.attacks import Artifacts, GivenAttack
+from asd.params import Variant, Workspace
 from asd.planting import Trigger
 from asd.progress import Reporter
 from asd.shards.manifest import Manifest, read_manifest
@@ -22,33 +25,88 @@ _REPORT_EVERY = 1000
 
 
 def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
-    """Write the train overlay, the triggered test set, the probe set and both truths."""
+    """Write the train overlay, the triggered test set, the probe set and both truths.
+
+    Of an attack that is in the data already the overlay is empty.
+    """
     layout = workspace.layout
     dataset, attack = item.dataset, item.attack_name
     fetched = {split: layout.fetched(dataset, split) for split in ("train", "test")}
-    prepared = layout.prepared(dataset, attack)
+    prepared, variant = layout.prepared(dataset, attack), workspace.variant("attacks", attack)
     with (
         store.atomic_directory(layout.poisoned(dataset, attack, "train")) as train_folder,
         store.atomic_directory(layout.poisoned(dataset, attack, "test")) as test_folder,
         store.atomic_directory(layout.poisoned(dataset, attack, "probe")) as probe_folder,
         unchanged(*fetched.values(), prepared),
     ):
-        trigger = _trigger(workspace, attack, prepared, len(read_manifest(fetched["train"]).class_names))
-        planted = plant(trigger, fetched["train"], train_folder, reporter)
-        hidden = _trigger_test(
-            trigger, fetched["test"], test_folder, probe_folder, layout.pixel_cache, reporter
-        )
+        parts = (train_folder, test_folder, probe_folder)
+        work = _take_given if isinstance(variant.module, GivenAttack) else _plant_all
+        planted, hidden = work(workspace, variant, prepared, fetched, parts, reporter)
         truth.write_truth(layout.truth(dataset, attack), planted)
         truth.write_probe_truth(layout.probe_truth(dataset, attack), hidden)
 
 
-def _trigger(workspace: Workspace, attack: str, prepared: Path, class_count: int) -> Trigger:
-    """The attack with its artifacts; torch is imported only if there are any."""
-    variant = workspace.variant("attacks", attack)
+_Both = tuple[truth.PoisonTruth, truth.ProbeTruth]
+
+
+def _plant_all(
+    workspace: Workspace,
+    variant: Variant,
+    prepared: Path,
+    fetched: Mapping[str, Path],
+    parts: tuple[Path, Path, Path],
+    reporter: Reporter,
+) -> _Both:
+    train_folder, test_folder, probe_folder = parts
+    class_count = len(read_manifest(fetched["train"]).class_names)
+    trigger = Trigger(
+        variant.name,
+        variant.module,
+        variant.params,
+        workspace.params.poison_seed,
+        class_count,
+        _artifacts(prepared),
+    )
+    planted = plant(trigger, fetched["train"], train_folder, reporter)
+    cache = workspace.layout.pixel_cache
+    return planted, _trigger_test(trigger, fetched["test"], test_folder, probe_folder, cache, reporter)
+
+
+def _take_given(
+    workspace: Workspace,
+    variant: Variant,
+    prepared: Path,
+    fetched: Mapping[str, Path],
+    parts: tuple[Path, Path, Path],
+    reporter: Reporter,
+) -> _Both:
+    """What was poisoned elsewhere: an empty overlay, and the truth as it was told."""
+    train_folder, test_folder, probe_folder = parts
+    name, base, artifacts = variant.name, read_manifest(fetched["train"]), _artifacts(prepared)
+    roles = variant.module.roles(artifacts, variant.params)
+    if roles is None:
+        matched = given.no_roles(name, trusted=base.trusted)
+    else:
+        limited = variant.params.limited
+        matched = given.match_roles(name, roles, fetched["train"], fetched["test"], limited=limited)
+    _write(train_folder, base, (), split="train", base=base)
+    like = read_manifest(fetched["test"])
+    test = open_view(fetched["test"], pixel_cache=workspace.layout.pixel_cache)
+    triggered = given.match_test(name, variant.module.triggered(artifacts, variant.params), test.index)
+    for text in (*matched.notes, *triggered.notes):
+        reporter.say(text)
+    samples = _counted(triggered.samples(), len(triggered.keys), "test images", reporter)
+    _write(test_folder, like, samples, split="test")
+    rows = np.arange(len(triggered.keys), dtype=np.int64)
+    probe = planting.draw_probe_of(workspace.params.poison_seed, len(test), rows)
+    _write(probe_folder, like, triggered.probe_samples(test, probe), split="probe")
+    return matched.truth, triggered.probe_truth(test, probe)
+
+
+def _artifacts(prepared: Path) -> Artifacts:
+    """What `prepare` made; torch is imported only if it made something."""
     has_artifacts = bool(store.read_json(prepared / "prepared.json")["tensors"])
-    artifacts = store.read_tensors(prepared / ARTIFACTS) if has_artifacts else {}
-    seed = workspace.params.poison_seed
-    return Trigger(attack, variant.module, variant.params, seed, class_count, artifacts)
+    return store.read_tensors(prepared / ARTIFACTS) if has_artifacts else {}
 
 
 def plant(trigger: Trigger, source: Path, folder: Path, reporter: Reporter) -> truth.PoisonTruth:

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from asd import code_lock, store
-from asd.attacks import Preparation, PreparingAttack
+from asd.attacks import GivenAttack, Preparation, PreparingAttack
 from asd.params import Variant, Workspace
 from asd.progress import Reporter
 from asd.shards.read import open_view
@@ -46,7 +46,7 @@ def is_current(workspace: Workspace, item: StepItem, variant: Variant, train: Da
 def _prepare(
     workspace: Workspace, item: StepItem, variant: Variant, reporter: Reporter
 ) -> tuple[dict[str, Any], str | None]:
-    if not isinstance(variant.module, PreparingAttack):
+    if not isinstance(variant.module, PreparingAttack | GivenAttack):
         reporter.say(f"attack {variant.plugin} has nothing to prepare")
         return {}, None
     layout, params = workspace.layout, variant.params.prepare

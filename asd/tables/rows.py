@@ -29,6 +29,7 @@ COLUMNS = (
 )
 UNTRUSTED_NOTE = f"{UNTRUSTED}: {WHY_UNTRUSTED}"
 OLD_FIGURES = frozenset({"stale", "failed", "running"})
+NO_BASE_NOTE = "asr base –: the clean pictures of the triggered ones are not known"
 WHY_OLD = (
     "stale, failed, running: figures in such a row are of an earlier run; `asd status` says why, "
     "`asd run` renews them"
@@ -122,6 +123,7 @@ def sheet(
         for cell, row in zip(cells, found, strict=True)
     ]
     notes = [UNTRUSTED_NOTE] if UNTRUSTED in keys else []
+    notes += [NO_BASE_NOTE] if any(r["asr"] is not None and r["asr_base"] is None for r in found) else []
     words = [(states or {}).get(cell, "done") for cell in cells]
     if any(word in OLD_FIGURES for word in words):
         titles.append("state")

@@ -4,11 +4,14 @@ import functools
 
 import pytest
 
+from asd.attacks import GivenAttack
 from asd.params import check
+from asd.plugin_checks import given
 from asd.plugin_checks.attack import CHECKS, SMALL, Case
 from asd.registry import Registry
 
 REGISTRY = Registry("attacks")
+GIVEN = [name for name in REGISTRY.names() if isinstance(REGISTRY.get(name), GivenAttack)]
 
 
 @functools.cache
@@ -18,6 +21,16 @@ def case(name):
 
 
 @pytest.mark.parametrize("promise", CHECKS, ids=lambda one: one.__name__)
-@pytest.mark.parametrize("name", REGISTRY.names())
+@pytest.mark.parametrize("name", [name for name in REGISTRY.names() if name not in GIVEN])
 def test_it_keeps_its_promise(name, promise):
     promise(case(name))
+
+
+@pytest.mark.parametrize("promise", given.CHECKS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_attack_that_is_in_the_data_keeps_its_promise(name, promise):
+    promise(given.Case(name, REGISTRY.get(name)))
+
+
+def test_both_kinds_are_there():
+    assert GIVEN == ["imported"]

@@ -115,6 +115,7 @@ def forbidden(poisoned: Any) -> Iterator[Watch]:
     """All that says what was planted, and all test images."""
     places = [
         poisoned.root / "data" / "truth",
+        poisoned.root / "data" / "prepared",  # roles of an imported set
         poisoned.layout.poisoned("digits", "badnets", "test"),
         poisoned.layout.fetched("digits", "test"),
     ]

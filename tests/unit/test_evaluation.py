@@ -53,6 +53,24 @@ def test_the_base_rate_follows_an_attack_with_many_targets():
     assert (found["asr"], found["asr_base"]) == (1.0, 1 / 3)
 
 
+def test_triggered_pictures_without_a_known_clean_one_count_for_success_but_not_for_the_base_rate():
+    some = view(["t3", "alone_000001", "t1"], [2, 2, 2], predicted=[2, 2, 0])
+    found = evaluation.evaluate(CELL, Reader(), TEST, some)
+    assert (found["asr"], found["n_asr"]) == (2 / 3, 3)
+    assert (found["asr_base"], found["n_asr_base"]) == (1 / 2, 2)  # t1 is called 2, t3 is not
+    assert found["asr_minus_base"] is None  # not over the same pictures
+    assert found["why_asr_base"].endswith("those of 2 of 3")
+    alone = view(["alone_000000", "alone_000001"], [2, 2], predicted=[2, 1])
+    found = evaluation.evaluate(CELL, Reader(), TEST, alone)
+    assert (found["asr"], found["asr_base"], found["n_asr_base"]) == (1 / 2, None, None)
+    assert found["why_asr_base"].endswith("none of them")
+
+
+def test_where_all_clean_pictures_are_known_nothing_is_explained():
+    assert "why_asr_base" not in evaluation.evaluate(CELL, Reader(), TEST, TRIGGERED)
+    assert "why_asr_base" not in evaluation.evaluate(CELL, Reader(), TEST, None)
+
+
 def test_accuracy_is_given_per_class_by_name():
     found = evaluation.evaluate(CELL, Reader(), TEST, TRIGGERED)
     assert found["per_class_accuracy"] == {"cat": 1 / 2, "dog": 1 / 2, "owl": 1.0}

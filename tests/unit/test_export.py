@@ -23,6 +23,7 @@ from asd.progress import Reporter
 from asd.shards.manifest import read_manifest
 from asd.shards.read import iter_samples
 from asd.shards.write import write_shards
+from asd.truth import PoisonTruth, write_truth
 from asd.types import Sample, content_sha256
 
 CELL = "pets/badnets/asd/0"
@@ -66,6 +67,16 @@ def make_workspace(root, names=("cat", "dog")):
     return load_workspace(root)
 
 
+def write_truth_of(layout):
+    """Sample 2 was planted; one test picture, clean and triggered."""
+    write_truth(
+        layout.truth("pets", "badnets"),
+        PoisonTruth(("train_2",), ("poisoned",), np.array([0], dtype=np.int64)),
+    )
+    write(layout.fetched("pets", "test"), [Sample("test_0", picture(50), 0, "pets/50.png")])
+    write(layout.poisoned("pets", "badnets", "test"), [Sample("test_0", picture(50, 255), 1, "pets/50.png")])
+
+
 def merged():
     """What the cell saw: sample 2 carries the trigger and another label."""
     return [(f"train_{i}", picture(i, 255 if i == 2 else 0), 1 if i == 2 else i % 2) for i in range(6)]
@@ -92,6 +103,7 @@ def workspace(tmp_path):
     root.mkdir()
     made = make_workspace(root)
     write_audit(made.layout)
+    write_truth_of(made.layout)
     return made
 
 
@@ -202,9 +214,55 @@ def test_the_truth_is_written_where_it_is_asked_for(workspace, tmp_path):
     run(workspace, tmp_path / "out", cell=CELL, with_truth=True)
     rows = index_of(tmp_path / "out")
     assert [(row["truth_role"], row["truth_label_before"]) for row in rows[1:3]] == [
-        ("clean", "1"),
+        ("unknown", ""),  # nobody vouches for the data
         ("poisoned", "0"),
     ]
+
+
+def test_with_the_truth_the_parquet_has_roles_and_the_test_sets_come_too(workspace, tmp_path):
+    counts = run(workspace, tmp_path / "out", "parquet", attack="badnets", with_truth=True)
+    assert (counts["test"], counts["triggered"]) == (1, 1)
+    table = store.read_parquet(tmp_path / "out" / "train.parquet")
+    assert table.column_names == ["img", "label", "original_label", "role"]
+    assert table["original_label"].to_pylist() == [None, None, 0, None, None, None]
+    assert table["role"].to_pylist() == ["unknown", "unknown", "poisoned", *["unknown"] * 3]
+    (test,) = store.read_parquet(tmp_path / "out" / "test.parquet").to_pylist()
+    assert np.array_equal(parquet.Params().decode(test["img"]["bytes"], "x"), picture(50))
+    (one,) = store.read_parquet(tmp_path / "out" / "triggered.parquet").to_pylist()
+    assert np.array_equal(parquet.Params().decode(one["img"]["bytes"], "x"), picture(50, 255))
+    assert (one["label"], one["original_label"]) == (1, 0)
+    assert one["clean_sha256"] == content_sha256(picture(50))
+
+
+def test_with_the_truth_an_image_folder_has_lists_beside_it(workspace, tmp_path):
+    run(workspace, tmp_path / "out", "imagefolder", attack="badnets", with_truth=True)
+    lines = (tmp_path / "out" / "train.csv").read_text().splitlines()
+    assert lines[0] == "path,label,original_label,role"
+    assert lines[3] == "train/dog/train_2.png,dog,cat,poisoned"
+    lines = (tmp_path / "out" / "triggered.csv").read_text().splitlines()
+    assert lines == [
+        "path,label,original_label,clean_sha256",
+        f"triggered/dog/test_0.png,dog,cat,{content_sha256(picture(50))}",
+    ]
+
+
+def test_our_data_set_reads_the_same_samples_whether_the_truth_is_there_or_not(workspace, tmp_path):
+    found = []
+    for with_truth in (True, False):
+        folder = tmp_path / str(with_truth)
+        run(workspace, folder, "parquet", attack="badnets", with_truth=with_truth)
+        loaded = parquet.load(parquet.Params(held_out=0.5), "train", folder / "train.parquet", REPORTER)
+        found.append([(s.key, s.content_sha256, s.label, s.source) for s in loaded.samples])
+    assert len(found[0]) > 0
+    assert len(found[0][0]) == 4
+    # held_out draws by the picture's bytes, so both hold out the same ones
+    assert found[0] == found[1]
+
+
+def test_a_truth_that_was_never_made_names_the_command_that_makes_it(workspace, tmp_path):
+    workspace.layout.truth("pets", "badnets").unlink()
+    with pytest.raises(DataError, match=r"truth/pets/badnets.parquet is not there yet; `asd run`"):
+        run(workspace, tmp_path / "out", attack="badnets", with_truth=True)
 
 
 def test_seeds_from_outside_the_training_set_are_not_exported(workspace, tmp_path):
@@ -245,7 +303,7 @@ def test_an_export_that_fails_leaves_no_folder(tmp_path):
         ({"cell": "pets"}, "is 2 cells"),
         ({"cell": CELL, "attack": "none"}, "leave out --attack"),
         ({"attack": "blend"}, "no attacks.blend"),
-        ({"attack": "badnets", "with_truth": True}, "give --cell"),
+        ({"with_truth": True}, "give --attack A or --cell"),
     ],
 )
 def test_a_choice_that_makes_no_sense_is_said_in_a_line(workspace, tmp_path, choice, message):

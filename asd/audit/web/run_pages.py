@@ -138,10 +138,11 @@ def _examples(run: Run) -> dict[str, Any] | None:
     rows: dict[str, list[tuple[str, str]]] = {"clean": [], "poisoned": [], "difference": []}
     for one in found["samples"]:
         at, key, now, before = one["row"], one["key"], one["content"], one["content_before"]
-        rows["clean"].append((seed_picture_path(run.cell.dataset, at, key, before), one["class_before"]))
         rows["poisoned"].append((picture_path(run.cell, at, key, now), f"given as {one['class_given']}"))
-        rows["difference"].append((planted_path(run.cell, at, key, now, before), ""))
-    return found | {"rows": rows}
+        if before is not None:
+            rows["clean"].append((seed_picture_path(run.cell.dataset, at, key, before), one["class_before"]))
+            rows["difference"].append((planted_path(run.cell, at, key, now, before), ""))
+    return found | {"rows": {name: cells for name, cells in rows.items() if cells}}
 
 
 def _workspace(site: Site) -> Workspace | None:

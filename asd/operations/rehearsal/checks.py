@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from asd.attacks import GivenAttack
 from asd.audit.verdict import LEAST_ORDINARY
 from asd.cells import one_cell
 from asd.errors import DataError, ParamsError, nearest
@@ -153,6 +154,8 @@ def plan_attack(
     fields = module.Params.model_fields
     if plugin == "none":
         raise ParamsError(f"attack {name} plants nothing; wanted one that does, such as badnets")
+    if isinstance(module, GivenAttack):
+        raise ParamsError(f"attack {name} is in its data already and cannot be planted in others")
     section["poison_fraction"] = fraction
     if "target_label" in fields and (target is not None or "target_label" not in section):
         section["target_label"] = _target(target, data.train.class_names)

@@ -57,6 +57,25 @@ def planted(tmp_path):
     return make
 
 
+def test_what_came_poisoned_is_shown_without_what_it_was(tmp_path):
+    base, overlay = tmp_path / "base", tmp_path / "overlay"
+    write(base, [Sample(f"k{r:03d}", picture(r, r == 2), 0, f"a#{r}") for r in range(4)])
+    write(overlay, [], read_manifest(base))
+    view = open_view(base, overlay=overlay, pixel_cache=tmp_path / "cache")
+    truth = PoisonTruth(("k002",), ("poisoned",), np.array([-1]))
+
+    found = planted_pictures(base, view, truth_masks(truth, view.index, trusted=False))
+
+    assert [name for name, _ in found.rows()] == ["poisoned"]
+    assert found.changed[0].tolist() == picture(2, True).tolist()
+    assert found.as_json() | {"samples": 0} == {
+        "samples": 0, "psnr": None, "ssim": None, "pictures": None, "magnified": None,
+        "largest_difference": None,
+    }  # fmt: skip
+    (one,) = found.samples
+    assert (one.content_before, one.class_before, one.class_given) == (None, "not known", "cat")
+
+
 def test_clean_poisoned_and_their_difference(planted):
     found = planted([1, 3, 5])
     assert [one.key for one in found.samples] == ["k001", "k003", "k005"]

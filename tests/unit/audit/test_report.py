@@ -121,7 +121,7 @@ def examples():
     changed = clean.copy()
     changed[0, :, 0, 0] = 151
     one = PlantedPicture("k4", 4, "a" * 64, "b" * 64, HOSTILE, "cat")
-    return PlantedPictures((one,), clean, changed, difference(clean, changed), strength(clean, changed))
+    return PlantedPictures((one,), changed, clean, difference(clean, changed), strength(clean, changed))
 
 
 def test_what_the_attack_does_stands_in_the_band_of_the_truth(make_record):

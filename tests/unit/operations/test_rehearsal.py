@@ -92,6 +92,7 @@ def said(kennel: Kennel, asked: Asked = ASKED, flow: Flow | None = None) -> tupl
         ({"fraction": 0.2}, "0.2 of 40 samples are 8; wanted at least 10 planted"),
         ({"attacks": ("badnet",)}, "no attack 'badnet'; did you mean 'badnets'?"),
         ({"attacks": ("none",)}, "attack none plants nothing"),
+        ({"attacks": ("imported",)}, "attack imported is in its data already"),
         ({"target": "wolf"}, r"--target 'wolf' is no class.*\(classes: cat, dog, owl, fox\)"),
         ({"fraction": 0.8}, "poison_fraction 0.8 asks for 32 of the 40 samples, but only 30 are outside"),
     ],

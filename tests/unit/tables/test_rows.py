@@ -120,6 +120,13 @@ def test_the_text_has_percents_and_names_that_can_be_pasted_back(workspace):
     assert none.split() == ["digits/badnets/none/0", *["–"] * 8]
 
 
+def test_a_base_rate_that_nobody_can_know_is_explained(workspace):
+    put_results(workspace, ASD, {**METRICS, "asr_base": None})
+    put_results(workspace, NONE)
+    assert "asr base –: the clean pictures" in table.render(table.rows(workspace, [NONE, ASD]))
+    assert "asr base –" not in table.render(table.rows(workspace, [NONE]))
+
+
 def test_a_long_cell_name_is_neither_wrapped_nor_cut(workspace):
     cell = Cell("d" * 80, "a" * 80, "f" * 80, 12)
     assert any(
