@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from asd.cli.forms import CellsArgument, Format, FormatOption, refuse_two_forms, written
 from asd.cli.output import JsonOption, WorkspaceOption, new_app, open_workspace, print_json, refuse_out
 from asd.errors import ParamsError
 
@@ -17,11 +18,35 @@ HELP = "Look at attacks, which we plant to test a defense; `asd list attacks` pr
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = new_app(HELP)
-    group.callback()(lambda: None)  # else a group of one command would swallow its name
     group.command("preview", epilog="Example: asd attack preview badnets --dataset digits --out badnets.png")(
         preview
     )
+    group.command("table", epilog="Example: asd attack table 'cifar10/*' --format md")(strength)
     app.add_typer(group, name="attack")
+
+
+def strength(
+    cells: CellsArgument = None,
+    form: FormatOption = Format.text,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print how strong each attack is, and what each defense makes of it.
+
+    Poisoned training samples, PSNR (dB) and SSIM of the changed pictures, seconds of the
+    steps prepare and poison, then accuracy, attack success, its base rate (the same test
+    pictures without the trigger) and poison in the final pool: means over trials.
+    """
+    from asd.cells import select_cells
+    from asd.tables import attacks
+
+    refuse_two_forms(form, as_json)
+    opened = open_workspace(workspace)
+    facts = attacks.rows(opened, select_cells(opened.cells(), cells or []))
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(written(form, facts, attacks.sheet(facts), 1), nl=form is Format.text)
 
 
 def preview(

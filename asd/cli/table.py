@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from asd.cli.forms import CellsArgument, Format, FormatOption, refuse_two_forms, written
 from asd.cli.output import JsonOption, WorkspaceOption, open_workspace, print_json
-from asd.errors import ParamsError
 
 
 class Over(StrEnum):
@@ -18,32 +17,18 @@ class Over(StrEnum):
     trials = "trials"
 
 
-class Format(StrEnum):
-    """How the table is written."""
-
-    text = "text"
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-
-
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("table", epilog="Example: asd table 'digits/*/asd' --over trials --format md")(table)
 
 
 def table(
-    cells: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CELL...", help="dataset/attack/defense/trial; globs, missing tail means all."
-        ),
-    ] = None,
+    cells: CellsArgument = None,
     over: Annotated[
         Over | None,
         typer.Option(help="trials: mean, standard deviation (n-1) and count of each.", show_default=False),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.text,
+    form: FormatOption = Format.text,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,8 +41,7 @@ def table(
     from asd.tables import rows as results
     from asd.tables import trials
 
-    if as_json and form is not Format.text:
-        raise ParamsError(f"give --json or --format {form}, not both")
+    refuse_two_forms(form, as_json)
     opened = open_workspace(workspace)
     chosen = select_cells(opened.cells(), cells or [])
     rows = results.rows(opened, chosen)
@@ -75,22 +59,4 @@ def table(
     elif as_json:
         print_json(facts)
     else:
-        typer.echo(_written(form, facts, sheet, left), nl=form is Format.text)
-
-
-def _written(
-    form: Format,
-    facts: Sequence[Mapping[str, Any]],
-    sheet: tuple[list[str], list[list[str]], list[str]],
-    left: int,
-) -> str:
-    from asd.tables import formats
-    from asd.tables.rows import text_table
-
-    if form is Format.csv:
-        return formats.comma_separated(facts)
-    if form is Format.md:
-        return formats.markdown(*sheet, left=left)
-    if form is Format.latex:
-        return formats.latex(*sheet, left=left)
-    return text_table(*sheet, left=left)
+        typer.echo(written(form, facts, sheet, left), nl=form is Format.text)

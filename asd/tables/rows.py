@@ -53,10 +53,11 @@ def rows(workspace: Workspace, cells: Iterable[Cell]) -> list[dict[str, Any]]:
     Raises:
         DataError: a result file is there but cannot be read.
     """
-    return [_row(workspace.layout, cell) for cell in cells]
+    return [of_cell(workspace.layout, cell) for cell in cells]
 
 
-def _row(layout: Layout, cell: Cell) -> dict[str, Any]:
+def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
+    """The row of one cell; see `rows`."""
     metrics = _optional(layout, cell, "metrics")
     final = _optional(layout, cell, "audit_pools").get("final", {})
     row = {
@@ -119,7 +120,7 @@ def sheet(
     titles = ["cell", *keys, "n", "asr", "n", "asr base", "clean pool", "poison in pool", "seconds"]
     cells = [Cell(r["dataset"], r["attack"], r["defense"], r["trial"]) for r in found]
     rows = [
-        [str(cell), *(_percent(row[key]) for key in keys), *_texts(row)]
+        [str(cell), *(percent_text(row[key]) for key in keys), *_texts(row)]
         for cell, row in zip(cells, found, strict=True)
     ]
     notes = [UNTRUSTED_NOTE] if UNTRUSTED in keys else []
@@ -158,11 +159,11 @@ def text_table(
 
 def _texts(row: Mapping[str, Any]) -> list[str]:
     return [
-        _count(row["n_acc"]),
-        _percent(row["asr"]),
-        _count(row["n_asr"]),
-        _percent(row["asr_base"]),
-        _count(row["clean_pool"]),
+        count_text(row["n_acc"]),
+        percent_text(row["asr"]),
+        count_text(row["n_asr"]),
+        percent_text(row["asr_base"]),
+        count_text(row["clean_pool"]),
         _poison(row),
         _ABSENT if row["seconds"] is None else f"{row['seconds']:.1f}",
     ]
@@ -172,12 +173,14 @@ def _poison(row: Mapping[str, Any]) -> str:
     bad, size = row["poison_in_pool"], row["clean_pool"]
     if bad is None:
         return _ABSENT
-    return f"{bad:,} ({_percent(bad / size)})" if size else f"{bad:,}"
+    return f"{bad:,} ({percent_text(bad / size)})" if size else f"{bad:,}"
 
 
-def _percent(share: float | None) -> str:
+def percent_text(share: float | None) -> str:
+    """`12.3%`, or a dash where it is not known."""
     return _ABSENT if share is None else f"{100 * share:.1f}%"
 
 
-def _count(value: int | None) -> str:
+def count_text(value: int | None) -> str:
+    """`1,234`, or a dash where it is not known."""
     return _ABSENT if value is None else f"{value:,}"
