@@ -33,7 +33,7 @@ def fill(layout):
     put(layout, NONE, 0.98, 0.9, 2)
     put(layout, FIRST, 0.96, 0.1, 1, 0.75)
     put(layout, SECOND, 0.98, 0.3, 2, 0.85)
-    store.write_json(layout.audit_report_facts(SECOND), {"planted_pictures": {"psnr": 25.52, "ssim": 0.9}})
+    store.write_json(layout.audit_report_facts(FIRST), {"planted_pictures": {"psnr": 25.52, "ssim": 0.9}})
     seconds = {"prepare@digits-badnets": 3.0, "poison@digits-badnets": 1.25}
     record = {"run": None, "params": None, "stages": {}, "seconds": seconds}
     store.write_json(layout.run_record, record)
