@@ -79,7 +79,8 @@ def test_resized_boxes_lie_inside_and_have_the_areas_and_aspects_of_torchvision(
     share = heights * widths / (height * width)
     assert 0.17 < float(share.min()) < 0.25
     assert float(share.max()) > 0.89
-    assert float(share.mean()) == pytest.approx(0.57, abs=0.04)  # near the middle of 0.2 to 1
+    # near the middle of 0.2 to 1; large ones fit less often, above all where the image is no square
+    assert 0.5 < float(share.mean()) < 0.6
     aspect = widths / heights
     large = share > 0.4
     assert float(aspect[large].min()) > 0.65
