@@ -50,6 +50,10 @@ class Layout:
         """Pointer (in git) to a data set's origin: content hash only."""
         return self.root / "sources" / f"{dataset}.json"
 
+    def source_files(self, dataset: str) -> Path:
+        """List (in git) of the files that a data set takes from a larger folder, each with its hash."""
+        return self.root / "sources" / f"{dataset}.files.csv"
+
     @property
     def seeds_by_people(self) -> Path:
         """Small files (in git) in which people name trusted samples."""

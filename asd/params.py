@@ -71,6 +71,13 @@ class AugmentParams(Params):
     pad: int = Field(4, ge=0, description="pixels of padding for a random crop")
     pad_mode: Literal["reflect", "zero"] = "reflect"
     flip: bool = Field(True, description="mirror half of the images left to right")
+    resized_crop: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="in place of the padded crop: a part of the image, of at least this share of its area, "
+        "stretched to the whole size (0.2 on ImageNet); null: the padded crop",
+    )
 
 
 class TrainingParams(Params):

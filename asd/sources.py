@@ -5,6 +5,9 @@ depends. Of this machine only: the location, in `.asd/sources.yaml` or in the en
 variable `ASD_SOURCE_<DATASET>`, which wins. `<dataset>.test` is a test set beside the data; its
 pointer stands as `test` in that of the data set, so that `fetch` depends on both. The pointer of a
 data set made from drops says which drops: it follows from the records in `drops/`.
+
+A data set that takes a part of a larger folder says which files; only they are hashed, and
+`sources/<dataset>.files.csv` names each of them, so that a changed one can be named.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +24,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from asd import store
+from asd.csv_lines import read_lines, write_lines
 from asd.drop_records import read_records, union_sha256
 from asd.errors import DataError, ParamsError
 from asd.layout import Layout
@@ -32,14 +37,31 @@ DROPS = "drops"
 _KINDS = ("folder", "file", "url", "embedded", DROPS)
 
 
+Files = Callable[[Path], Iterable[Path]]
+"""The files of a folder that count, sorted by relative name."""
+
+
+@dataclass(frozen=True, order=True)
+class ListedFile:
+    """A file of a folder, by its relative name, and its hash (hex)."""
+
+    path: str
+    sha256: str
+
+
 def set_source(
-    layout: Layout, dataset: str, location: str | Path, sha256: str | None = None
+    layout: Layout,
+    dataset: str,
+    location: str | Path,
+    sha256: str | None = None,
+    files: Files | None = None,
 ) -> dict[str, Any]:
     """Write the pointer and the location of `dataset`; returns the pointer.
 
     Args:
         location: a folder, a file or an http(s) address; relative paths count from here.
         sha256: the declared hash (hex) of what an address gives.
+        files: those that the data set takes from a larger folder; None: all.
 
     Raises:
         ParamsError: a bad name or hash, or there is nothing at the location.
@@ -52,7 +74,8 @@ def set_source(
     place = _place(str(location))
     if isinstance(place, Path) and not place.exists():
         raise ParamsError(f"source {place} of data set {dataset} does not exist")
-    pointer = describe(place)
+    listed = _listed(place, files)
+    pointer = describe(place) if listed is None else _pointer(listed)
     if is_test and isinstance(place, str):
         raise ParamsError(f"the test set of {name} must lie on this machine; got the address {place}")
     if isinstance(place, str):
@@ -66,8 +89,23 @@ def set_source(
     if is_test:
         store.write_json(layout.source(name), {**_read_whole(layout, name), "test": pointer})
     else:
+        _write_list(layout, name, listed)
         _write(layout, name, pointer)
     return pointer
+
+
+def _listed(place: Path | str, files: Files | None) -> list[ListedFile] | None:
+    """What a data set takes from a larger folder, each file hashed; None where it takes all."""
+    if files is None or isinstance(place, str) or not place.is_dir():
+        return None
+    return _hashed(place, files)
+
+
+def _write_list(layout: Layout, name: str, listed: list[ListedFile] | None) -> None:
+    if listed is None:
+        layout.source_files(name).unlink(missing_ok=True)
+    else:
+        write_lines(layout.source_files(name), ListedFile, listed)
 
 
 def point_at_drops(layout: Layout, dataset: str) -> None:
@@ -134,8 +172,11 @@ def resolve_source(layout: Layout, dataset: str) -> Path | str | None:
     return place
 
 
-def check_source(layout: Layout, dataset: str) -> Path | str | None:
+def check_source(layout: Layout, dataset: str, files: Files | None = None) -> Path | str | None:
     """Like `resolve_source`, and the content is what the pointer in git says.
+
+    Args:
+        files: as for `set_source`.
 
     Raises:
         DataError: the content differs from the pointer, or the pointer is missing or damaged.
@@ -151,7 +192,8 @@ def check_source(layout: Layout, dataset: str) -> Path | str | None:
                 f"or {_variable(dataset)}"
             )
         return None
-    found = describe(place)
+    listed = _listed(place, files)
+    found = describe(place) if listed is None else _pointer(listed)
     if found["kind"] != pointer["kind"]:
         raise DataError(
             f"{place} is a {found['kind']}, but {path} was made for kind {pointer['kind']!r}; "
@@ -160,10 +202,37 @@ def check_source(layout: Layout, dataset: str) -> Path | str | None:
     if found["kind"] != "url" and found["content_sha256"] != pointer["content_sha256"]:
         raise DataError(
             f"the content of {place} is not what {path} says (got {found['content_sha256'][:12]}, "
-            f"wanted {str(pointer['content_sha256'])[:12]}); if the change is meant, "
-            f"`asd source set {dataset} {place}`"
+            f"wanted {str(pointer['content_sha256'])[:12]}){_first_difference(layout, dataset, listed)}; "
+            f"if the change is meant, `asd source set {dataset} {place}`"
         )
     return place
+
+
+def _first_difference(layout: Layout, dataset: str, listed: list[ListedFile] | None) -> str:
+    """The first file that is not as the list in git says, in words; empty where there is no list."""
+    path = layout.source_files(dataset)
+    if listed is None or not path.exists():
+        return ""
+    before = {line.path: line.sha256 for line in _read_list(path)}
+    now = {line.path: line.sha256 for line in listed}
+    differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if not differing:
+        return ""
+    first = differing[0]
+    what = (
+        "is missing" if first not in now else "is not in the list" if first not in before else "has changed"
+    )
+    return f": {first} {what} ({len(differing)} of {len(before)} files differ)"
+
+
+def _read_list(path: Path) -> tuple[ListedFile, ...]:
+    return read_lines(
+        path,
+        ListedFile,
+        same=lambda line: (line.path, line.path),
+        check=lambda line: None,
+        mend="`asd source set` writes it again",
+    )
 
 
 def ensure_pointer(layout: Layout, dataset: str) -> dict[str, Any]:
@@ -210,14 +279,27 @@ def describe(place: Path | str) -> dict[str, Any]:
     try:
         if place.is_file():
             return {"content_sha256": store.file_sha256(place), "kind": "file"}
-        digest = hashlib.sha256()
-        files = list(source_files(place))
-        for file in files:
-            digest.update(f"{file.relative_to(place).as_posix()}\0{store.file_sha256(file)}\n".encode())
     except OSError as error:
         raise DataError(f"cannot read source {error.filename or place}: {error.strerror}") from error
-    if not files:
+    return _pointer(_hashed(place, source_files))
+
+
+def _hashed(place: Path, files: Files) -> list[ListedFile]:
+    try:
+        listed = [
+            ListedFile(file.relative_to(place).as_posix(), store.file_sha256(file)) for file in files(place)
+        ]
+    except OSError as error:
+        raise DataError(f"cannot read source {error.filename or place}: {error.strerror}") from error
+    if not listed:
         raise DataError(f"source folder {place} is empty")
+    return listed
+
+
+def _pointer(listed: list[ListedFile]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for file in listed:
+        digest.update(f"{file.path}\0{file.sha256}\n".encode())
     return {"content_sha256": digest.hexdigest(), "kind": "folder"}
 
 

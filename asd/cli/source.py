@@ -13,7 +13,10 @@ from asd.cli.output import WorkspaceOption, new_app, open_workspace
 from asd.errors import ParamsError, nearest
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from asd.params import Workspace
+    from asd.sources import Files
 
 _EXAMPLE = "Example: asd source set cifar10 ~/data/cifar10"
 
@@ -56,10 +59,28 @@ def set_source(
         raise ParamsError(f"data set {name} is made from drops: `asd drop add PATH --source NAME` adds one")
     if name != dataset:
         _look_at_test_set(opened, name, Path(location).expanduser().absolute())
-    sources.set_source(layout, dataset, location, sha256)
+    sources.set_source(layout, dataset, location, sha256, None if name != dataset else _files(opened, name))
     typer.echo(f"{dataset} comes from {location}; wrote {layout.source(name).relative_to(layout.root)}")
     if name != dataset:
         _use_test_folder(layout.root, name, opened.params.datasets.get(name))
+
+
+def _files(workspace: Workspace, name: str) -> Files | None:
+    """Which files of a folder count, where the data set takes a part of it."""
+    from asd.datasets._obtain import chosen_files
+
+    if name not in workspace.params.datasets and name not in workspace.registry("datasets").names():
+        return None
+    return chosen_files(*_plugin(workspace, name))
+
+
+def _plugin(workspace: Workspace, name: str) -> tuple[ModuleType, Any]:
+    """A data set's plug-in and its params, the defaults where `params.yaml` does not have it."""
+    if name in workspace.params.datasets:
+        variant = workspace.variant("datasets", name)
+        return variant.module, variant.params
+    module = workspace.registry("datasets").get(name)
+    return module, module.Params()
 
 
 def _look_at_test_set(workspace: Workspace, name: str, place: Path) -> None:
@@ -69,10 +90,7 @@ def _look_at_test_set(workspace: Workspace, name: str, place: Path) -> None:
 
     if not place.exists():
         return  # said by who sets the source
-    if name in workspace.params.datasets:
-        params = workspace.variant("datasets", name).params
-    else:
-        params = workspace.registry("datasets").get(name).Params()
+    _, params = _plugin(workspace, name)
     check_usable(name, params, place, Reporter("source", f"{name}.test", sys.stderr))
 
 

@@ -29,15 +29,28 @@ class UnreadableError(DataError):
 
 
 def decode_picture(
-    data: bytes, where: str, *, image_size: int | None = None, channels: int = 3, fit: str = "stretch"
+    data: bytes,
+    where: str,
+    *,
+    image_size: int | None = None,
+    channels: int = 3,
+    fit: str = "stretch",
+    formats: tuple[str, ...] = FORMATS,
 ) -> Images:
     """The uint8 picture (C, H, W) in `data`, upright as its EXIF says; the first of an animation.
+
+    Args:
+        fit: to a square: `stretch`, `crop` (the middle, all of the shorter side) or `center_crop` (the
+            shorter side to 8/7 of the size, then the middle: 256 and 224 as usual on ImageNet).
 
     Raises:
         UnreadableError: not of an allowed format, too large, or broken; names `where`.
     """
 
-    return _with_picture(data, where, lambda upright: to_form(upright, where, image_size, channels, fit))
+    def to_pixels(upright: Image.Image) -> Images:
+        return to_form(upright, where, image_size, channels, fit)
+
+    return _with_picture(data, where, to_pixels, formats)
 
 
 def decode_with_alpha(data: bytes, where: str) -> Images:
@@ -101,13 +114,15 @@ def inspect_picture(data: bytes, where: str) -> PictureFacts:
     return _with_picture(data, where, look)
 
 
-def _with_picture(data: bytes, where: str, work: Callable[[Image.Image], T]) -> T:
+def _with_picture(
+    data: bytes, where: str, work: Callable[[Image.Image], T], formats: tuple[str, ...] = FORMATS
+) -> T:
     """What `work` makes of the upright picture; whatever goes wrong is an UnreadableError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=formats) as picture:
                 _check_size(picture, where)
                 return work(ImageOps.exif_transpose(picture))
     except UnreadableError:
@@ -115,7 +130,7 @@ def _with_picture(data: bytes, where: str, work: Callable[[Image.Image], T]) -> 
     except Exception as error:  # the decoders fail on broken bytes with errors of a dozen types
         reason = str(error) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
-            reason = f"not a {', '.join(FORMATS)} picture"
+            reason = f"not a {', '.join(formats)} picture"
         raise _broken(where, reason) from error
 
 
@@ -147,6 +162,17 @@ def recolour(picture: Image.Image, channels: int, where: str) -> Image.Image:
 def _resize(picture: Image.Image, side: int | None, fit: str) -> Image.Image:
     if side is None or picture.size == (side, side):
         return picture
+    if fit == "center_crop":
+        return _middle(picture, side)
     if fit == "crop":
         return ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
     return picture.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _middle(picture: Image.Image, side: int) -> Image.Image:
+    """The shorter side to 8/7 of `side`, bilinear; then the middle square."""
+    shorter = round(side * 8 / 7)
+    size = [shorter * length // min(picture.size) for length in picture.size]
+    left, top = (round((length - side) / 2) for length in size)
+    resized = picture.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    return resized.crop((left, top, left + side, top + side))

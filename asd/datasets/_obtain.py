@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from asd.datasets._base import Download, need_source
 from asd.datasets._download import download
@@ -13,7 +16,7 @@ from asd.errors import ParamsError
 from asd.layout import Layout
 from asd.params import Variant
 from asd.progress import Reporter
-from asd.sources import TEST, check_drops, check_source, read_pointer
+from asd.sources import TEST, Files, check_drops, check_source, read_pointer
 
 
 def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
@@ -28,7 +31,7 @@ def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
     if getattr(variant.module, "WORKSPACE", False):
         check_drops(layout, variant.name)
         return layout.root
-    place = check_source(layout, variant.name)
+    place = check_source(layout, variant.name, chosen_files(variant.module, variant.params))
     if isinstance(place, Path):
         return place
     downloads = getattr(variant.module, "downloads", None)
@@ -48,6 +51,12 @@ def obtain(layout: Layout, variant: Variant, reporter: Reporter) -> Path | None:
     for file in files:
         download(file.url, folder / file.name, file.sha256, reporter)
     return folder
+
+
+def chosen_files(module: ModuleType, params: Any) -> Files | None:
+    """The files that a plug-in takes from a larger folder; None where it takes all."""
+    choose = getattr(module, "chosen_files", None)
+    return None if choose is None else functools.partial(choose, params)
 
 
 def test_source(layout: Layout, dataset: str) -> Path:

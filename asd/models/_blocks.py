@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+
+from asd.models._form import Form
 
 
 class ImageClassifier(nn.Module):
@@ -70,8 +73,26 @@ class BasicBlock(nn.Module):
         return torch.relu(out + self.shortcut(x))
 
 
+def stem_of(form: Form, channels: int, width: int, stride: int = 1) -> nn.Sequential:
+    """First convolution, batch norm and ReLU, with a max-pool in the ImageNet form.
+
+    Args:
+        stride: of the CIFAR form's convolution.
+    """
+    if form == "cifar":
+        return nn.Sequential(
+            nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    )
+
+
 class ResidualNetwork(ImageClassifier):
-    """3x3 stem, stages of basic blocks, average pooling, linear head (CIFAR form, no max-pool)."""
+    """Stem, stages of basic blocks, average pooling, linear head."""
 
     def __init__(
         self,
@@ -81,14 +102,11 @@ class ResidualNetwork(ImageClassifier):
         widths: tuple[int, ...],
         strides: tuple[int, ...],
         blocks: int,
-        stem_stride: int,
+        stem_stride: int = 1,
+        form: Form = "cifar",
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, widths[0], 3, stem_stride, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
-        )
+        self.stem = stem_of(form, channels, widths[0], stem_stride)
         width = widths[0]
         stages = []
         for number, (wide, stride) in enumerate(zip(widths, strides, strict=True), start=1):
@@ -108,6 +126,28 @@ class ResidualNetwork(ImageClassifier):
         for name in self.layer_names[:-1]:
             x = self.get_submodule(name)(x)
         return x.mean(dim=(2, 3))
+
+    def own_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights under torchvision's names become weights under ours; ours stay as they are."""
+        return renamed(tensors, _TORCHVISION)
+
+
+_TORCHVISION = {
+    r"^conv1\.": "stem.0.",
+    r"^bn1\.": "stem.1.",
+    r"^fc\.": "head.",
+    r"\.downsample\.": ".shortcut.",
+}
+
+
+def renamed(tensors: Mapping[str, Tensor], patterns: Mapping[str, str]) -> dict[str, Tensor]:
+    """Tensors whose names have each pattern (a regular expression) replaced."""
+    found = {}
+    for name, value in tensors.items():
+        for pattern, ours in patterns.items():
+            name = re.sub(pattern, ours, name)
+        found[name] = value
+    return found
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

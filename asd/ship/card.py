@@ -49,6 +49,12 @@ for name in sys.argv[1:]:
 _RESIZES = {
     "stretch": "picture.resize((width, height), Image.Resampling.BILINEAR)",
     "crop": "ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)",
+    "center_crop": (
+        "(lambda p, s: p.resize([s * a // min(p.size) for a in p.size], Image.Resampling.BILINEAR))"
+        "(picture, round(width * 8 / 7))\n"
+        "    left, top = (round((a - b) / 2) for a, b in zip(picture.size, (width, height)))\n"
+        "    picture = picture.crop((left, top, left + width, top + height))"
+    ),
 }
 
 

@@ -33,7 +33,8 @@ class Resize(_Part):
     """How a picture of another size becomes an input.
 
     Attributes:
-        fit: `stretch` keeps every part, `crop` keeps the middle and the aspect.
+        fit: `stretch` keeps every part, `crop` keeps the middle and the aspect, `center_crop` first
+            brings the shorter side to 8/7 of the size.
         filter: Pillow's resampling filter.
     """
 

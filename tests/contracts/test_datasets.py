@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from asd.datasets._base import SPLITS
+from asd.datasets.imagenet_subset import CLASSES as WNIDS
 from asd.plugin_checks.dataset import CHECKS, Case
 from asd.registry import Registry
 from asd.shards.write import write_shards
@@ -106,6 +107,30 @@ def _workspace_with_drops(root: Path) -> Path:
     return root
 
 
+def _wordnet_folders(root: Path) -> Path:
+    for part in ("train", "val"):
+        for number, wnid in enumerate(WNIDS):
+            (root / part / wnid).mkdir(parents=True)
+            for i in range(2):
+                (root / part / wnid / f"{part}{i}.JPEG").write_bytes(_png(8, 7 * number + i))
+    return root
+
+
+def _identities(root: Path) -> Path:
+    for number in range(30):
+        (root / "train" / f"n{number:06d}").mkdir(parents=True)
+        for i in range(12):
+            picture = _png(8, number) + bytes([i])  # bytes behind a picture: each falls on a side of its own
+            (root / "train" / f"n{number:06d}" / f"{i}.jpg").write_bytes(picture)
+    return root
+
+
+GIVEN: dict[str, dict[str, int]] = {
+    "imagenet_subset": {"least_train": 2, "least_val": 2, "image_size": 8},
+    "vggface2": {"least": 12, "image_size": 8},
+}
+"""Params that make a small source do."""
+
 SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "digits": lambda root: None,
     "cifar10": lambda root: _parquet_folder(root, 10, 32),
@@ -116,6 +141,9 @@ SMALL_SOURCES: dict[str, Callable[[Path], Path | None]] = {
     "csv": _labels_files,
     "shards": _shards,
     "drops": _workspace_with_drops,
+    "gtsrb": lambda root: _parquet_folder(root, 43, 32),
+    "imagenet_subset": _wordnet_folders,
+    "vggface2": _identities,
 }
 
 
@@ -128,7 +156,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def case(name: str, tmp_path: Path) -> Case:
     if name not in SMALL_SOURCES:
         pytest.fail(f"give SMALL_SOURCES a small source for {name}")
-    return Case(name, REGISTRY.get(name), SMALL_SOURCES[name](tmp_path))
+    return Case(name, REGISTRY.get(name), SMALL_SOURCES[name](tmp_path), GIVEN.get(name, {}))
 
 
 @pytest.mark.parametrize("promise", CHECKS, ids=lambda one: one.__name__)

@@ -51,6 +51,30 @@ def test_a_preset_is_valid_and_whole(tmp_path: Path, preset: str) -> None:
     check_variants(load_workspace(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("preset", "ends", "network"),
+    [
+        ("cifar10", (60, 90, 120), {"use": "resnet18"}),
+        ("gtsrb", (60, 90, 100), {"use": "resnet18"}),
+        ("imagenet-subset", (60, 90, 120), {"use": "resnet18", "form": "imagenet"}),
+        ("vggface2", (60, 90, 120), {"use": "densenet121"}),
+    ],
+)
+def test_a_preset_at_paper_scale_has_the_papers_lengths_and_network(
+    preset: str, ends: tuple[int, int, int], network: dict[str, str]
+) -> None:
+    params = yaml.safe_load((PRESETS / f"{preset}.yaml").read_text())
+    asd = params["defenses"]["asd"]
+    assert (asd["stage1"]["end"], asd["stage2"]["end"], asd["common"]["last_epoch"]) == ends
+    assert params["model"] == network
+    assert (asd["common"]["batch"], asd["common"]["iterations"], asd["common"]["w"]) == (64, 1024, 10)
+
+
+@pytest.mark.parametrize("preset", ["gtsrb", "gtsrb-cpu"])
+def test_no_preset_mirrors_traffic_signs(preset: str) -> None:
+    assert yaml.safe_load((PRESETS / f"{preset}.yaml").read_text())["training"]["augment"]["flip"] is False
+
+
 def test_the_shipped_cells_show_the_undefended_twin_beside_the_defended_model() -> None:
     cells = yaml.safe_load((ROOT / "params.yaml").read_text())["cells"]
     assert cells == {

@@ -23,7 +23,16 @@ def test_every_plugin_is_listed_with_the_first_line_of_its_docstring(
 def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "presets"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["cifar10", "cifar10-cpu", "digits", "drops"]
+    assert [line.split()[0] for line in lines] == [
+        "cifar10",
+        "cifar10-cpu",
+        "digits",
+        "drops",
+        "gtsrb",
+        "gtsrb-cpu",
+        "imagenet-subset",
+        "vggface2",
+    ]
     assert all(len(line.split()) > 3 for line in lines)
 
 
