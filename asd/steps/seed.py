@@ -11,6 +11,7 @@ from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
+from asd.seed_params import SeedChoice
 from asd.seeds import drawing, ranking, seed_set
 from asd.seeds.images import load_seed_images
 from asd.seeds.seed_set import SeedSet
@@ -36,10 +37,15 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     base = layout.fetched(item.dataset, "train")
     overlay = layout.poisoned(item.dataset, attack, "train")
     truth = layout.truth(item.dataset, attack)
-    use, random_seed = workspace.params.seeds.use, workspace.params.random_seed
+    choice, random_seed = workspace.params.seeds.of(attack), workspace.params.random_seed
+    use = choice.use
     like = read_manifest(base)
     if use == "oracle" and not like.trusted:
         raise ParamsError(NOT_TRUSTED.format(dataset=item.dataset))
+    if choice.poisoned and use != "oracle":
+        raise ParamsError(
+            f"seeds.poisoned is for experiments with seeds.use oracle; got {choice.poisoned} with {use}"
+        )
     test = layout.fetched(item.dataset, "test")
     inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,)}[use])
     with (
@@ -48,7 +54,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     ):
         index = open_view(base, overlay=overlay, pixel_cache=layout.pixel_cache).index
         if use == "oracle":
-            seeds = _oracle(index, truth, random_seed, trial)
+            seeds = _oracle(index, truth, choice, random_seed, trial)
         elif use == "keys":
             seeds = _keys(workspace, item, index, reporter)
         else:
@@ -61,13 +67,16 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
 
 
-def _oracle(index: SampleIndex, truth: Path, random_seed: int, trial: int) -> SeedSet:
+def _oracle(index: SampleIndex, truth: Path, choice: SeedChoice, random_seed: int, trial: int) -> SeedSet:
     poisoned = read_truth(truth).poisoned_mask(index.keys)
-    return drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+    seeds = drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+    if choice.poisoned:
+        seeds = drawing.mix_in_poisoned(seeds, index, poisoned, choice.poisoned, random_seed, trial)
+    return seeds
 
 
 def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Reporter) -> SeedSet:
-    layout, keys_file = workspace.layout, workspace.params.seeds.keys_file
+    layout, keys_file = workspace.layout, workspace.params.seeds.of(item.attack_name).keys_file
     path = layout.seeds_by_people / keys_file
     if layout.seeds_by_people.resolve() not in path.resolve().parents:
         raise ParamsError(f"seeds.keys_file: wanted a file below seeds/, got {keys_file!r}")
