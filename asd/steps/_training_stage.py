@@ -106,7 +106,7 @@ def _train(
         reporter=reporter,
         numeric=store.read_json(inputs.previous / "state.json")["numeric"] if inputs.previous else None,
         plugins=layout.plugins,
-        weights=_weights(workspace) if inputs.previous is None else None,
+        weights=_weights(workspace, inputs.seeds, per_class) if inputs.previous is None else None,
     )
     drop_finished(layout.scratch, str(cell), keep=context.fingerprint)
     checkpoints = Checkpoints(layout.scratch, context.fingerprint)
@@ -122,14 +122,13 @@ def _train(
     checkpoints.finish(str(cell))
 
 
-def _weights(workspace: Workspace) -> StartingWeights | None:
-    from asd.training.weights import StartingWeights
+def _weights(workspace: Workspace, seeds: SeedSet, per_class: int) -> StartingWeights | None:
+    """The first model of transferred seeds, for a defense that takes seeds; else what params name."""
+    from asd.training.weights import StartingWeights, configured_weights
 
-    model = workspace.params.model
-    if model.weights is None:
-        return None
-    # An absolute path stands for itself.
-    return StartingWeights(workspace.layout.root / Path(model.weights).expanduser(), model.weights_sha256)
+    if seeds.init is not None and per_class:
+        return StartingWeights(seeds.init, store.file_sha256(seeds.init))
+    return configured_weights(workspace)
 
 
 def fingerprint(
@@ -143,6 +142,7 @@ def fingerprint(
         "data": inputs.view.index.fingerprint(),
         "probe": inputs.probe.index.fingerprint(),
         "seeds": list(inputs.seeds.keys),
+        **({"init": store.file_sha256(inputs.seeds.init)} if inputs.seeds.init else {}),
         "previous": _files(inputs.previous) if inputs.previous else None,
         "random_seed": params.random_seed,
         "training": params.training.model_dump(mode="json"),

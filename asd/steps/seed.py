@@ -11,7 +11,7 @@ from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
-from asd.seed_params import SeedChoice
+from asd.seed_params import SeedChoice, Use
 from asd.seeds import drawing, ranking, seed_set
 from asd.seeds.images import load_seed_images
 from asd.seeds.seed_set import SeedSet
@@ -22,6 +22,7 @@ from asd.shards.verify import unchanged
 from asd.shards.write import write_shards
 from asd.sources import SEEDS, check_source
 from asd.steps import StepItem
+from asd.steps._transferred_seeds import transferred_seeds
 from asd.truth import read_truth
 from asd.types import SampleIndex
 
@@ -47,7 +48,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             f"seeds.poisoned is for experiments with seeds.use oracle; got {choice.poisoned} with {use}"
         )
     test = layout.fetched(item.dataset, "test")
-    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,)}[use])
+    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,), "transfer": ()}[use])
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
         unchanged(*inputs),
@@ -57,14 +58,18 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             seeds = _oracle(index, truth, choice, random_seed, trial)
         elif use == "keys":
             seeds = _keys(workspace, item, index, reporter)
+        elif use == "transfer":
+            seeds = transferred_seeds(workspace, item, like, _place(layout, use), folder, reporter)
         else:
             outside, place = _outside(layout, like, folder / seed_set.EXTRA)
             drawing.check_outside(outside, index)
             drawing.check_not_tested_on(outside, read_index(test), place)
             seeds = drawing.from_outside(outside, random_seed, trial)
-        seeds.check_classes(like.class_names)
+        if use != "transfer":
+            seeds.check_classes(like.class_names)
         seed_set.write_seed_set(folder, seeds, like.class_names)
-    reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
+    if use != "transfer":
+        reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
 
 
 def _oracle(index: SampleIndex, truth: Path, choice: SeedChoice, random_seed: int, trial: int) -> SeedSet:
@@ -97,12 +102,7 @@ def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Re
 
 def _outside(layout: Layout, like: Manifest, extra: Path) -> tuple[SampleIndex, Path]:
     """Write the seed images from outside as shards; their index, and where they lie."""
-    place = check_source(layout, SEEDS)
-    if not isinstance(place, Path):
-        raise ParamsError(
-            "seeds.use is folder, but no folder is set: `asd source set seeds PATH`; or pick seeds from the "
-            "training data with `asd seeds sheet`"
-        )
+    place = _place(layout, "folder")
     extra.mkdir()
     write_shards(
         extra,
@@ -114,3 +114,13 @@ def _outside(layout: Layout, like: Manifest, extra: Path) -> tuple[SampleIndex, 
         trusted=True,
     )
     return read_index(extra), place
+
+
+def _place(layout: Layout, use: Use) -> Path:
+    place = check_source(layout, SEEDS)
+    if not isinstance(place, Path):
+        raise ParamsError(
+            f"seeds.use is {use}, but no folder is set: `asd source set seeds PATH`; or pick seeds from the "
+            "training data with `asd seeds sheet`"
+        )
+    return place
