@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from asd.defenses.asd import Params, PoolParams, grown_per_class, learning_rate
+from asd.defenses.asd import Params, PoolParams, engine_of, grown_per_class, learning_rate
 from asd.errors import ParamsError
-from asd.params import check
 from asd.pools import split_class_agnostic, split_class_aware, split_meta
 from asd.pools.history import EpochRow
-from asd.registry import Registry
+from asd.semisup import views_of
 from asd.training import guard
 from asd.training.epochs import SemiSupervisedEpoch, train_semi_supervised
 from asd.training.scoring import Scores
@@ -42,9 +41,7 @@ class AsdEpoch:
     def __init__(self, run: StageRun, params: Params) -> None:
         self.run_ = run
         self.params = params
-        self.engine = Registry("semisup", run.context.plugins).get(params.common.engine)
-        where = "common.engine_params"
-        self.engine_params = check(self.engine.Params, params.common.engine_params, where)
+        self.engine, self.engine_params = engine_of(params, run.context.plugins)
 
     def run(self, epoch: int, split: SplitRule) -> EpochRow:
         """Score, split and train; gives the epoch's row of the history."""
@@ -64,10 +61,8 @@ class AsdEpoch:
             random_seed=run.context.random_seed,
             rate=lambda iteration: learning_rate(self.params, epoch, iteration),
         )
-        mean_loss = train_semi_supervised(
-            run.state.model, run.state.optimizer, run.store, run.labels, in_clean, settings, run.autocast
-        )
-        run.images_seen += common.iterations * common.batch * (1 + self.engine.VIEWS)
+        mean_loss = train_semi_supervised(run.state, run.store, run.labels, in_clean, settings, run.autocast)
+        run.images_seen += common.iterations * common.batch * views_of(self.engine, self.engine_params).images
         size = decided.pool.size
         run.context.reporter.progress(
             epoch + 1, common.last_epoch, "epoch", loss=mean_loss, pool=size, rule=decided.pool.rule

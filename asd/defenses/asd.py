@@ -7,12 +7,16 @@ Source: Gao et al. 2023, section 4. Every epoch: score, split from scratch, trai
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from asd.defenses._work import StageWork
 from asd.params import Params as BaseParams
+from asd.params import check
+from asd.registry import Registry
 from asd.training.meta_params import MetaParams
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from asd.models._blocks import ImageClassifier
     from asd.training.stage_run import StageRun
+    from asd.training.state import Extras
 
 
 class OptimizerParams(BaseParams):
@@ -45,6 +50,13 @@ class CommonParams(BaseParams):
     iterations: int = Field(1024, ge=1, description="steps an epoch")
     last_epoch: int = Field(120, ge=0, description="T3; ramps run over it. The paper: 100 on GTSRB")
     optimizer: OptimizerParams = OptimizerParams()
+    ema: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="decay of a running average of the weights, which is what is evaluated and shipped; "
+        "null: none, as the public code. Pools are split by the weights that are trained",
+    )
 
 
 class Stage1Params(BaseParams):
@@ -114,6 +126,28 @@ def make_optimizer(model: ImageClassifier, params: Params) -> torch.optim.Optimi
     import torch
 
     return torch.optim.Adam(model.parameters(), lr=params.common.optimizer.lr, fused=True)
+
+
+def engine_of(params: Params, plugins: Path | None) -> tuple[Any, Any]:
+    """The semi-supervised plug-in (module) and its checked params.
+
+    Args:
+        plugins: the workspace's own plug-ins, or None.
+
+    Raises:
+        ParamsError: no such engine, or params that it does not take.
+    """
+    engine = Registry("semisup", plugins).get(params.common.engine)
+    return engine, check(engine.Params, params.common.engine_params, "common.engine_params")
+
+
+def extras(params: Params, plugins: Path | None) -> Extras:
+    """What the engine trains beside the network, and the running average of the weights."""
+    from asd.semisup import auxiliary_of
+    from asd.training.state import Extras
+
+    engine, engine_params = engine_of(params, plugins)
+    return Extras(functools.partial(auxiliary_of, engine, engine_params), params.common.ema)
 
 
 def grown_per_class(params: Stage1Params, epoch: int) -> int:

@@ -6,6 +6,7 @@ standard input; each answer is one JSON line, so that what was measured before a
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
@@ -126,12 +127,19 @@ class _Bench:
     def _semi_supervised(self, optimizer: Any, count: int) -> None:
         from asd.params import check
         from asd.registry import Registry
+        from asd.rng import torch_generator
+        from asd.semisup import auxiliary_of
         from asd.training.epochs import SemiSupervisedEpoch, train_semi_supervised
+        from asd.training.state import Extras, fresh_state
 
         engine = Registry("semisup", self.plugins).get(self.job["engine"])
+        engine_params = check(engine.Params, self.job["engine_params"], "engine_params")
+        extras = Extras(functools.partial(auxiliary_of, engine, engine_params))
+        classes = self.model.head.out_features
+        state = fresh_state(self.model, optimizer, extras, classes, torch_generator(0, "step timing"))
         settings = SemiSupervisedEpoch(
             engine=engine,
-            engine_params=check(engine.Params, self.job["engine_params"], "engine_params"),
+            engine_params=engine_params,
             iterations=count,
             batch=self.job["batch"],
             epoch=0,
@@ -141,7 +149,7 @@ class _Bench:
         )
         half = self.labels >= 0
         half[::2] = False
-        train_semi_supervised(self.model, optimizer, self.store, self.labels, half, settings, self.autocast)
+        train_semi_supervised(state, self.store, self.labels, half, settings, self.autocast)
 
     def virtual_steps(self, count: int) -> None:
         """Steps of a virtual model, the copy of the model included."""

@@ -5,8 +5,6 @@ Source: paper section 4.1 and Berthelot et al. 2019; constants of the public ASD
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -14,6 +12,7 @@ from torch.nn import functional
 
 from asd.params import Params as BaseParams
 from asd.semisup import SemiBatch, StepRandomness
+from asd.semisup._mixing import forward_interleaved, mix_up, sharpen
 from asd.training.losses import mean_squared_probability_error, soft_cross_entropy
 
 VIEWS = 2
@@ -46,11 +45,7 @@ def loss(model: nn.Module, batch: SemiBatch, params: Params, randomness: StepRan
     mixed, mixed_targets = mix_up(inputs, all_targets, max(weight, 1 - weight), order)
     size = len(batch.labelled)
     with randomness.autocast():
-        if params.interleave:
-            chunks = interleave(list(torch.split(mixed, size)))
-            logits = torch.cat(interleave([model(chunk) for chunk in chunks]))
-        else:
-            logits = model(mixed)
+        logits = forward_interleaved(model, mixed, size) if params.interleave else model(mixed)
     labelled_loss = soft_cross_entropy(logits[:size], mixed_targets[:size])
     consistency = mean_squared_probability_error(logits[size:], mixed_targets[size:])
     return labelled_loss + unlabelled_weight(params.lambda_u, batch.progress) * consistency
@@ -68,28 +63,4 @@ def guess_labels(
     """Mean prediction over the views, sharpened: q^(1/T) renormalised, shape (B, K)."""
     with randomness.autocast():
         mean = torch.stack([functional.softmax(model(view), dim=1) for view in views]).mean(0)
-    sharp = mean ** (1 / temperature)
-    return sharp / sharp.sum(1, keepdim=True)
-
-
-def mix_up(inputs: Tensor, targets: Tensor, weight: float, order: Tensor) -> tuple[Tensor, Tensor]:
-    """`weight` of each row and 1-weight of the row that `order` pairs it with."""
-    mixed = torch.lerp(inputs[order], inputs, weight)
-    return mixed, torch.lerp(targets[order], targets, weight)
-
-
-def interleave(chunks: list[Tensor]) -> list[Tensor]:
-    """Swap group i of the first chunk with group i of chunk i; its own inverse.
-
-    With n chunks of B rows, each chunk is cut in n groups (the last ones take what is left over:
-    21, 21, 22 for 64 rows in three). So each forward pass sees a like mixture, which keeps batch
-    statistics honest.
-    """
-    count, size = len(chunks), len(chunks[0])
-    bounds = [0]
-    for group in range(count):
-        bounds.append(bounds[-1] + size // count + (1 if group >= count - size % count else 0))
-    groups = [[chunk[a:b] for a, b in itertools.pairwise(bounds)] for chunk in chunks]
-    for i in range(1, count):
-        groups[0][i], groups[i][i] = groups[i][i], groups[0][i]
-    return [torch.cat(parts) for parts in groups]
+    return sharpen(mean, temperature)

@@ -90,6 +90,7 @@ def _train(
     from asd.training.context import StageContext
     from asd.training.resume import Checkpoints
     from asd.training.stage_run import StageRun
+    from asd.training.state import NOTHING
 
     layout, cell = workspace.layout, item.cell
     per_class = defense.module.seeds_per_class(defense.params)
@@ -115,6 +116,9 @@ def _train(
         checkpoints,
         inputs.previous,
         lambda model: defense.module.make_optimizer(model, defense.params),
+        defense.module.extras(defense.params, layout.plugins)
+        if hasattr(defense.module, "extras")
+        else NOTHING,
     )
     defense.module.run_stage(run, defense.params, stage)
     final_row = run.final_scoring() if is_last else None

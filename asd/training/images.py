@@ -74,9 +74,13 @@ class ImageStore:
         """Normalised images as they are."""
         return self.normalisation.apply(self.raw(index))
 
+    def cropped(self, index: NDArray[np.int64], draws: Draws) -> Tensor:
+        """Randomly cropped and flipped images, still uint8; one draw each."""
+        return crop_and_flip(self.raw(index), draws.to(self.device), self.augment)
+
     def views(self, index: NDArray[np.int64], draws: Draws) -> Tensor:
         """Normalised, randomly cropped and flipped images; one draw each."""
-        return self.normalisation.apply(crop_and_flip(self.raw(index), draws.to(self.device), self.augment))
+        return self.normalisation.apply(self.cropped(index, draws))
 
 
 def _fits(images: Images, device: torch.device) -> bool:

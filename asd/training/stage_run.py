@@ -24,7 +24,15 @@ from asd.training.context import StageContext
 from asd.training.images import ImageStore, Normalisation, measure_normalisation
 from asd.training.resume import Checkpoints, EpochRecord
 from asd.training.scoring import Scores, predict, score
-from asd.training.state import TrainingState, load_state, model_facts, save_state
+from asd.training.state import (
+    NOTHING,
+    Extras,
+    TrainingState,
+    fresh_state,
+    load_state,
+    model_facts,
+    save_state,
+)
 from asd.training.weights import start_from
 
 MakeOptimizer = Callable[[ImageClassifier], torch.optim.Optimizer]
@@ -40,6 +48,7 @@ class StageRun:
         checkpoints: Checkpoints,
         previous: Path | None,
         make_optimizer: MakeOptimizer,
+        extras: Extras = NOTHING,
     ) -> None:
         """Build the network and load where to go on: mid-stage checkpoint, previous stage, or nothing."""
         self.context = context
@@ -52,7 +61,7 @@ class StageRun:
         self.device = numeric.apply(self.mode)
         self._stores(context)
         self._weights = model_facts(previous).get("weights") if previous is not None else None
-        self.state = self._fresh_state(make_optimizer, starts=previous is None)
+        self.state = self._fresh_state(make_optimizer, extras, starts=previous is None)
         self.images_seen = 0
         if previous is not None:
             load_state(previous, self.state)
@@ -73,7 +82,7 @@ class StageRun:
         self.store = ImageStore(context.view.images, self.normalisation, training.augment, self.device)
         self.probe = ImageStore(context.probe, self.normalisation, training.augment, self.device)
 
-    def _fresh_state(self, make_optimizer: MakeOptimizer, *, starts: bool) -> TrainingState:
+    def _fresh_state(self, make_optimizer: MakeOptimizer, extras: Extras, *, starts: bool) -> TrainingState:
         context = self.context
         generator = torch_generator(context.random_seed, "weights")
         channels = context.view.images.shape[1]
@@ -83,7 +92,8 @@ class StageRun:
         if starts and context.weights is not None:
             self._weights = start_from(network, context.weights, context.view.class_names)
         network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return TrainingState(network, make_optimizer(network))
+        beside = torch_generator(context.random_seed, "auxiliary")
+        return fresh_state(network, make_optimizer(network), extras, context.view.class_count, beside)
 
     # -- what a defense uses ---------------------------------------------------------------
     @property
@@ -142,7 +152,7 @@ class StageRun:
     def final_scoring(self) -> EpochRow:
         """Score once more after the last epoch; the pool stays the last one (all, if there is none)."""
         epoch = self.state.next_epoch
-        scores = self.score(self.state.model, epoch, "final")
+        scores = self.score(self.state.evaluated, epoch, "final")
         pool = self.state.pool
         in_clean = np.ones(len(self.labels), dtype=np.bool_) if pool is None else pool
         return EpochRow(epoch, "final", float("nan"), scores.losses, in_clean)
@@ -166,7 +176,7 @@ class StageRun:
         if self.probe.count == 0 or ((epoch + 1) % every and epoch + 1 != end):
             return None
         batch = self.context.training.scoring_batch
-        return predict(self.state.model, self.probe, batch=batch, autocast=self.autocast)
+        return predict(self.state.evaluated, self.probe, batch=batch, autocast=self.autocast)
 
     def _warn(self, row: EpochRow) -> None:
         for warning in row.warnings:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from asd.semisup import SemiBatch, StepRandomness, mixmatch
+from asd.semisup._mixing import interleave, mix_up
 
 
 def randomness(seed: int = 0) -> StepRandomness:
@@ -31,14 +32,14 @@ def test_lambda_u_never_exceeds_its_full_value() -> None:
 
 def test_interleave_twice_is_the_identity() -> None:
     chunks = list(torch.arange(3 * 64 * 2).reshape(3, 64, 2))
-    twice = mixmatch.interleave(mixmatch.interleave(chunks))
+    twice = interleave(interleave(chunks))
     for before, after in zip(chunks, twice, strict=True):
         assert torch.equal(before, after)
 
 
 def test_interleave_swaps_groups_of_21_21_22() -> None:
     first, second, third = (torch.full((64,), i) for i in range(3))
-    mixed = mixmatch.interleave([first, second, third])
+    mixed = interleave([first, second, third])
     assert mixed[0].tolist() == [0] * 21 + [1] * 21 + [2] * 22
     assert mixed[1].tolist() == [1] * 21 + [0] * 21 + [1] * 22
     assert mixed[2].tolist() == [2] * 42 + [0] * 22
@@ -46,7 +47,7 @@ def test_interleave_swaps_groups_of_21_21_22() -> None:
 
 def test_mix_up_is_the_convex_combination_with_the_permuted_rows() -> None:
     inputs, targets = torch.tensor([[0.0], [10.0]]), torch.eye(2)
-    mixed, mixed_targets = mixmatch.mix_up(inputs, targets, 0.75, torch.tensor([1, 0]))
+    mixed, mixed_targets = mix_up(inputs, targets, 0.75, torch.tensor([1, 0]))
     assert mixed.tolist() == [[2.5], [7.5]]
     assert mixed_targets.tolist() == [[0.75, 0.25], [0.25, 0.75]]
 

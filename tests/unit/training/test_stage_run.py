@@ -18,7 +18,7 @@ from asd.training.context import StageContext
 from asd.training.resume import Checkpoints, drop_finished
 from asd.training.scoring import Scores
 from asd.training.stage_run import StageRun
-from asd.training.state import TrainingState, model_facts
+from asd.training.state import NOTHING, TrainingState, model_facts
 from asd.training.weights import StartingWeights
 
 MakeContext = Callable[..., StageContext]
@@ -40,15 +40,21 @@ class StoppedError(Exception):
 
 
 def stage(
-    context: StageContext, scratch: Path, out: Path, previous: Path | None, stop_after: int | None = None
+    context: StageContext,
+    scratch: Path,
+    out: Path,
+    previous: Path | None,
+    stop_after: int | None = None,
+    asd_params: asd.Params = ASD,
 ) -> StageRun:
     """Run one stage of ASD (or of none, for stage 1 of `NONE`), perhaps broken off after some epochs."""
-    module, params = (asd, ASD) if out.name.startswith("asd") else (none, NONE)
+    module, params = (asd, asd_params) if out.name.startswith("asd") else (none, NONE)
     run = StageRun(
         context,
         Checkpoints(scratch, context.fingerprint),
         previous,
         lambda m: module.make_optimizer(m, params),
+        asd.extras(params, None) if module is asd else NOTHING,
     )
     if stop_after is not None:
         original, left = run.checkpoints.save_timing, [stop_after]
