@@ -110,6 +110,8 @@ def _train(
         weights=_weights(workspace, inputs.seeds, per_class) if inputs.previous is None else None,
     )
     drop_finished(layout.scratch, str(cell), keep=context.fingerprint)
+    if stage == 1:
+        drop_finished(layout.scratch, f"{cell.dataset}/{cell.attack}/{cell.trial}")  # of transferred seeds
     checkpoints = Checkpoints(layout.scratch, context.fingerprint)
     run = StageRun(
         context,

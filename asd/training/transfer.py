@@ -2,7 +2,7 @@
 
 Semi-supervised training with the seeds as labelled pool and the whole training set without
 labels; then the backbone is frozen and the linear layer is trained on the whole training set
-with labels as given. What the paper leaves open: docs/decisions/0031-transferred-seeds.md.
+with labels as given. What the paper leaves open: docs/decisions/0032-transferred-seeds.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pieces of transferred seeds that need no training: the class map, the choice of pictures, the domain gap."""
+"""Pieces of transferred seeds that need no training: class map, choice of pictures, domain gap."""
 
 import io
 
