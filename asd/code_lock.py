@@ -107,8 +107,22 @@ class _Code:
         self._imports = PackageImports(package)
 
     def step(self, name: str) -> str:
-        file = self._package / "steps" / f"{name}.py"
-        return self._hash([file])
+        files = [self._package / "steps" / f"{name}.py"]
+        if name == "seed":
+            files += self._of_transferred_seeds()
+        return self._hash(files)
+
+    def _of_transferred_seeds(self) -> list[Path]:
+        """The plug-ins that the step `seed` runs by name, where an attack's cells use such seeds."""
+        params = self._workspace.params
+        choices = [params.seeds.of(attack) for attack in sorted(params.attacks)]
+        engines = sorted({choice.transfer.engine for choice in choices if choice.use == "transfer"})
+        if not engines:
+            return []
+        return [
+            *(self._plugin("semisup", name) for name in engines),
+            self._plugin("models", params.model.use),
+        ]
 
     def variant(self, kind: str, name: str) -> str:
         file = self._plugin(kind, self._workspace.plugin_name(kind, name))

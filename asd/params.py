@@ -20,6 +20,7 @@ from asd.gate_params import GateParams
 from asd.intake_params import IntakeParams
 from asd.layout import Cell, Layout
 from asd.registry import Registry
+from asd.seed_params import SeedParams
 from asd.service_params import ServiceParams
 
 Name = str
@@ -48,21 +49,6 @@ class CellParams(Params):
             if name in names[:number]:
                 raise ValueError(f"{name} twice; list it once")
         return names
-
-
-class SeedParams(Params):
-    """Where the trusted samples come from."""
-
-    use: Literal["oracle", "keys", "folder"] = Field(
-        "oracle",
-        description="oracle: drawn from truly clean samples (evaluation only); keys: those that people "
-        "vouch for (`asd seeds`); folder: trusted images outside the training set "
-        "(`asd source set seeds PATH`)",
-    )
-    keys_file: str = Field(
-        "trusted.csv",
-        description="file below seeds/: that of `asd seeds add`, or a text file with one key a line",
-    )
 
 
 class AugmentParams(Params):
@@ -230,6 +216,12 @@ def parse_workspace(layout: Layout, text: str) -> Workspace:
                     f"cells.{kind} lists {name!r} but there is no section {kind}.{name}"
                     f"{nearest(name, section)}; add `{name}: {{}}` below `{kind}:`"
                 )
+    for name in params.seeds.for_attack:
+        if name not in params.attacks:
+            raise ParamsError(
+                f"seeds.for_attack names {name!r}, but there is no section attacks.{name}"
+                f"{nearest(name, params.attacks)}"
+            )
     return Workspace(layout, params)
 
 

@@ -89,6 +89,10 @@ class AsdEpoch:
         """Class-aware (section 4.1)."""
         run = self.run_
         per_class = grown_per_class(self.params.stage1, epoch)
+        if not run.context.seeds.any():  # transferred seeds: an empty pool has nothing to train on
+            per_class = max(per_class, self.params.stage1.n)
+            if not per_class:
+                raise ParamsError("stage1.n 0 leaves the clean pool empty: transferred seeds are not in it")
         return Split(split_class_aware(scores.losses, run.labels, run.context.seeds, per_class=per_class))
 
     def split_stage2(self, epoch: int, scores: Scores) -> Split:

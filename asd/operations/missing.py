@@ -9,6 +9,7 @@ from asd.errors import AsdError
 from asd.operations.forecast import data_facts
 from asd.operations.plan import PlannedStage
 from asd.params import Workspace
+from asd.seed_params import OUTSIDE, Use
 from asd.seeds.standing import no_seed_for, problems
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import read_index, read_manifest
@@ -22,16 +23,24 @@ def unknown_sizes(workspace: Workspace, stale: Sequence[PlannedStage]) -> list[s
 
 def missing_seeds(workspace: Workspace, stale: Sequence[PlannedStage]) -> list[str]:
     """What the stale steps `seed` would stop on, as far as it shows now, each with what to type."""
-    names = dict.fromkeys(stage.item.dataset for stage in stale if stage.step == "seed")
-    use = workspace.params.seeds.use
-    if use == "oracle" or not names:
+    seeds = workspace.params.seeds
+    stages = [stage.item for stage in stale if stage.step == "seed"]
+    missing: dict[str, None] = {}
+    for item in stages:
+        choice = seeds.of(item.attack_name)
+        try:
+            missing.update(dict.fromkeys(_missing(workspace, item.dataset, choice.use, choice.keys_file)))
+        except AsdError as error:
+            missing[str(error)] = None
+    return list(missing)
+
+
+def _missing(workspace: Workspace, dataset: str, use: Use, keys_file: str) -> list[str]:
+    if use == "oracle":
         return []
-    try:
-        if use == "folder":
-            return [] if sources.resolve_source(workspace.layout, sources.SEEDS) else [_NO_FOLDER]
-        return [text for name in names for text in _of_keys(workspace, name)]
-    except AsdError as error:
-        return [str(error)]
+    if use in OUTSIDE:
+        return [] if sources.resolve_source(workspace.layout, sources.SEEDS) else [_NO_FOLDER]
+    return _of_keys(workspace, dataset, keys_file)
 
 
 _NO_FOLDER = "no seeds yet: `asd source set seeds PATH`"
@@ -43,8 +52,8 @@ def sheet_command(workspace: Workspace, dataset: str) -> str:
     return f"asd seeds sheet --dataset {dataset}" if several else "asd seeds sheet"
 
 
-def _of_keys(workspace: Workspace, dataset: str) -> list[str]:
-    layout, name = workspace.layout, workspace.params.seeds.keys_file
+def _of_keys(workspace: Workspace, dataset: str, name: str) -> list[str]:
+    layout = workspace.layout
     path = layout.seeds_by_people / name
     if path.suffix != ".csv":
         return [] if path.is_file() else [f"no seeds yet: there is no seeds/{name}"]

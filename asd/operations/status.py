@@ -19,6 +19,7 @@ from asd.operations.run_record import Mark, cell_mark, read_marks, stages_of
 from asd.params import Workspace
 from asd.rehearsals import can_rehearse, rehearsal_facts
 from asd.run_lock import holder
+from asd.seed_params import OUTSIDE
 from asd.ship import gates
 
 _LOW_DISK = 5 * 10**9
@@ -223,7 +224,7 @@ def _source_need(workspace: Workspace, dataset: str) -> str:
 def _seed_need(workspace: Workspace) -> str:
     layout, seeds = workspace.layout, workspace.params.seeds
     tell = "`asd seeds sheet` helps to choose them"
-    if seeds.use == "folder":
+    if seeds.use in OUTSIDE:
         try:
             place = sources.resolve_source(layout, sources.SEEDS)
         except AsdError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from asd import rng
-from asd.errors import DataError, nearest
+from asd.errors import DataError, ParamsError, nearest
 from asd.seeds.seed_set import Origin, SeedSet
 from asd.types import Mask, SampleIndex
 
@@ -47,6 +47,33 @@ def from_oracle(index: SampleIndex, allowed: Mask, random_seed: int, trial: int)
         if len(candidates) > limit:
             limited.append(label)
     return _ranked("oracle", chosen, tuple(limited))
+
+
+def mix_in_poisoned(
+    seeds: SeedSet, index: SampleIndex, planted: Mask, count: int, random_seed: int, trial: int
+) -> SeedSet:
+    """Put `count` planted samples in the place of the best seeds of their class (paper section 5.4, Table 5).
+
+    Their labels stay as given. A class that gets k of them loses its k last seeds, so the others of
+    its first w stay what they are without.
+
+    Args:
+        planted: which samples are poisoned, shape (N,).
+        random_seed: together with `trial` says which are taken; a larger `count` takes the same and more.
+
+    Raises:
+        ParamsError: fewer are planted.
+    """
+    rows = np.flatnonzero(planted)
+    if count > len(rows):
+        raise ParamsError(f"seeds.poisoned asks for {count} planted samples, but {len(rows)} are planted")
+    drawn = rng.numpy_generator(random_seed, trial, "poisoned-seeds").permutation(rows)[:count]
+    chosen: dict[int, list[str]] = {}
+    for label in sorted({*seeds.labels.tolist(), *index.labels[drawn].tolist()}):
+        clean = [key for key, of in zip(seeds.keys, seeds.labels.tolist(), strict=True) if of == label]
+        bad = [index.keys[row] for row in drawn if index.labels[row] == label]
+        chosen[label] = bad + clean[: len(clean) - len(bad)] if bad else clean
+    return _ranked("oracle", chosen, seeds.limited)
 
 
 def from_keys(index: SampleIndex, keys: Sequence[str], where: str) -> SeedSet:

@@ -16,15 +16,19 @@ from asd import store
 from asd.errors import DataError, ParamsError
 from asd.types import Labels
 
-Origin = Literal["oracle", "keys", "folder"]
+Origin = Literal["oracle", "keys", "folder", "transfer"]
 
 NOTES: dict[Origin, str] = {
     "oracle": "evaluation only: drawn with knowledge of what was planted",
     "keys": "keys that a person named as trusted",
     "folder": "trusted images from outside the training set",
+    "transfer": "no seed: the first model was trained on images of another data set",
 }
 EXTRA = "extra"
-"""Folder of the shards with seed images from outside the training set (origin `folder`)."""
+"""Folder of the shards with images from outside the training set: the seeds (origin `folder`), or what
+the first model was trained on (`transfer`)."""
+INIT, DOMAIN_GAP = "init.safetensors", "domain_gap.json"
+"""Of origin `transfer`: the first model, and how far its seeds are from the training data."""
 
 _RANKED = "ranked.parquet"
 _ABOUT = "seed_set.json"
@@ -42,6 +46,7 @@ class SeedSet:
         ranks: 0 is best, int64, shape (S,); 0, 1, 2... within each class.
         limited: labels of the classes that have more seeds than are listed.
         extra: shards to append to the training set; None unless origin is `folder`.
+        init: the first model; None unless origin is `transfer`.
         vouched_by: who vouches for how many, where that is on record.
     """
 
@@ -51,6 +56,7 @@ class SeedSet:
     ranks: Labels
     limited: tuple[int, ...] = ()
     extra: Path | None = None
+    init: Path | None = None
     vouched_by: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -137,4 +143,5 @@ def read_seed_set(folder: Path) -> SeedSet:
         limited=tuple(about.get("limited", ())),
         vouched_by=dict(about.get("vouched_by", {})),
         extra=folder / EXTRA if origin == "folder" else None,
+        init=folder / INIT if origin == "transfer" else None,
     )

@@ -107,9 +107,11 @@ def _train(
         reporter=reporter,
         numeric=store.read_json(inputs.previous / "state.json")["numeric"] if inputs.previous else None,
         plugins=layout.plugins,
-        weights=_weights(workspace) if inputs.previous is None else None,
+        weights=_weights(workspace, inputs.seeds, per_class) if inputs.previous is None else None,
     )
     drop_finished(layout.scratch, str(cell), keep=context.fingerprint)
+    if stage == 1:
+        drop_finished(layout.scratch, f"{cell.dataset}/{cell.attack}/{cell.trial}")  # of transferred seeds
     checkpoints = Checkpoints(layout.scratch, context.fingerprint)
     run = StageRun(
         context,
@@ -126,14 +128,13 @@ def _train(
     checkpoints.finish(str(cell))
 
 
-def _weights(workspace: Workspace) -> StartingWeights | None:
-    from asd.training.weights import StartingWeights
+def _weights(workspace: Workspace, seeds: SeedSet, per_class: int) -> StartingWeights | None:
+    """The first model of transferred seeds, for a defense that takes seeds; else what params name."""
+    from asd.training.weights import StartingWeights, configured_weights
 
-    model = workspace.params.model
-    if model.weights is None:
-        return None
-    # An absolute path stands for itself.
-    return StartingWeights(workspace.layout.root / Path(model.weights).expanduser(), model.weights_sha256)
+    if seeds.init is not None and per_class:
+        return StartingWeights(seeds.init, store.file_sha256(seeds.init))
+    return configured_weights(workspace)
 
 
 def fingerprint(
@@ -147,6 +148,7 @@ def fingerprint(
         "data": inputs.view.index.fingerprint(),
         "probe": inputs.probe.index.fingerprint(),
         "seeds": list(inputs.seeds.keys),
+        **({"init": store.file_sha256(inputs.seeds.init)} if inputs.seeds.init else {}),
         "previous": _files(inputs.previous) if inputs.previous else None,
         "random_seed": params.random_seed,
         "training": params.training.model_dump(mode="json"),

@@ -11,12 +11,16 @@ from asd import evaluation, store
 from asd.layout import Cell
 from asd.params import Workspace
 from asd.progress import Reporter
+from asd.seeds.seed_set import read_seed_set
 from asd.shards.manifest import read_index, read_manifest
 from asd.shards.read import open_view
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
 from asd.training.resume import drop_finished
 from asd.truth import read_probe_truth
+
+_OF_FIRST = ("acc", "acc_interval", "n_acc", "acc_untrusted", "asr", "asr_interval", "n_asr", "asr_base")
+"""Figures of the first model that `metrics.json` keeps."""
 
 
 def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
@@ -26,8 +30,9 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     test = layout.fetched(cell.dataset, "test")
     triggered = layout.poisoned(cell.dataset, cell.attack, "test")
     probe = layout.probe_truth(cell.dataset, cell.attack)
+    seeds = layout.seed_set(cell.dataset, cell.attack, cell.trial)
     drop_finished(layout.scratch, str(cell))
-    with unchanged(test, triggered, probe, *stages):
+    with unchanged(test, triggered, probe, seeds, *stages):
         metrics = _metrics(workspace, cell, test, triggered)
         curves = _curves(stages, probe, triggered, trusted=metrics["trusted"])
     store.write_json(layout.metrics(cell), metrics)
@@ -41,16 +46,21 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
 
 
 def _metrics(workspace: Workspace, cell: Cell, test: Path, triggered: Path) -> dict[str, Any]:
+    """Figures of the final model and, where seeds were transferred, of the first one (Table 6)."""
     from asd.training.classifier import load_classifier
 
-    cache = workspace.layout.pixel_cache
+    layout, cache = workspace.layout, workspace.layout.pixel_cache
     has_attack = read_manifest(triggered).count > 0
-    return evaluation.evaluate(
-        cell,
-        load_classifier(workspace.layout.stage(cell, 3), workspace.layout.plugins),
-        open_view(test, pixel_cache=cache),
-        open_view(triggered, pixel_cache=cache) if has_attack else None,
-    )
+    test_view = open_view(test, pixel_cache=cache)
+    triggered_view = open_view(triggered, pixel_cache=cache) if has_attack else None
+
+    def figures(place: Path) -> dict[str, Any]:
+        return evaluation.evaluate(cell, load_classifier(place, layout.plugins), test_view, triggered_view)
+
+    init = read_seed_set(layout.seed_set(cell.dataset, cell.attack, cell.trial)).init
+    first = figures(init) if init is not None else None
+    of_first = None if first is None else {name: first[name] for name in _OF_FIRST}
+    return {**figures(layout.stage(cell, 3)), "init": of_first}
 
 
 def _curves(stages: list[Path], probe: Path, triggered: Path, *, trusted: bool) -> pa.Table:

@@ -11,6 +11,7 @@ from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
+from asd.seed_params import SeedChoice, Use
 from asd.seeds import drawing, ranking, seed_set
 from asd.seeds.images import load_seed_images
 from asd.seeds.seed_set import SeedSet
@@ -21,6 +22,7 @@ from asd.shards.verify import unchanged
 from asd.shards.write import write_shards
 from asd.sources import SEEDS, check_source
 from asd.steps import StepItem
+from asd.steps._transferred_seeds import transferred_seeds
 from asd.truth import read_truth
 from asd.types import SampleIndex
 
@@ -36,38 +38,50 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     base = layout.fetched(item.dataset, "train")
     overlay = layout.poisoned(item.dataset, attack, "train")
     truth = layout.truth(item.dataset, attack)
-    use, random_seed = workspace.params.seeds.use, workspace.params.random_seed
+    choice, random_seed = workspace.params.seeds.of(attack), workspace.params.random_seed
+    use = choice.use
     like = read_manifest(base)
     if use == "oracle" and not like.trusted:
         raise ParamsError(NOT_TRUSTED.format(dataset=item.dataset))
+    if choice.poisoned and use != "oracle":
+        raise ParamsError(
+            f"seeds.poisoned is for experiments with seeds.use oracle; got {choice.poisoned} with {use}"
+        )
     test = layout.fetched(item.dataset, "test")
-    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,)}[use])
+    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,), "transfer": ()}[use])
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
         unchanged(*inputs),
     ):
         index = open_view(base, overlay=overlay, pixel_cache=layout.pixel_cache).index
         if use == "oracle":
-            seeds = _oracle(index, truth, random_seed, trial)
+            seeds = _oracle(index, truth, choice, random_seed, trial)
         elif use == "keys":
             seeds = _keys(workspace, item, index, reporter)
+        elif use == "transfer":
+            seeds = transferred_seeds(workspace, item, like, _place(layout, use), folder, reporter)
         else:
             outside, place = _outside(layout, like, folder / seed_set.EXTRA)
             drawing.check_outside(outside, index)
             drawing.check_not_tested_on(outside, read_index(test), place)
             seeds = drawing.from_outside(outside, random_seed, trial)
-        seeds.check_classes(like.class_names)
+        if use != "transfer":
+            seeds.check_classes(like.class_names)
         seed_set.write_seed_set(folder, seeds, like.class_names)
-    reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
+    if use != "transfer":
+        reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
 
 
-def _oracle(index: SampleIndex, truth: Path, random_seed: int, trial: int) -> SeedSet:
+def _oracle(index: SampleIndex, truth: Path, choice: SeedChoice, random_seed: int, trial: int) -> SeedSet:
     poisoned = read_truth(truth).poisoned_mask(index.keys)
-    return drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+    seeds = drawing.from_oracle(index, np.logical_not(poisoned), random_seed, trial)
+    if choice.poisoned:
+        seeds = drawing.mix_in_poisoned(seeds, index, poisoned, choice.poisoned, random_seed, trial)
+    return seeds
 
 
 def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Reporter) -> SeedSet:
-    layout, keys_file = workspace.layout, workspace.params.seeds.keys_file
+    layout, keys_file = workspace.layout, workspace.params.seeds.of(item.attack_name).keys_file
     path = layout.seeds_by_people / keys_file
     if layout.seeds_by_people.resolve() not in path.resolve().parents:
         raise ParamsError(f"seeds.keys_file: wanted a file below seeds/, got {keys_file!r}")
@@ -88,12 +102,7 @@ def _keys(workspace: Workspace, item: StepItem, index: SampleIndex, reporter: Re
 
 def _outside(layout: Layout, like: Manifest, extra: Path) -> tuple[SampleIndex, Path]:
     """Write the seed images from outside as shards; their index, and where they lie."""
-    place = check_source(layout, SEEDS)
-    if not isinstance(place, Path):
-        raise ParamsError(
-            "seeds.use is folder, but no folder is set: `asd source set seeds PATH`; or pick seeds from the "
-            "training data with `asd seeds sheet`"
-        )
+    place = _place(layout, "folder")
     extra.mkdir()
     write_shards(
         extra,
@@ -105,3 +114,13 @@ def _outside(layout: Layout, like: Manifest, extra: Path) -> tuple[SampleIndex, 
         trusted=True,
     )
     return read_index(extra), place
+
+
+def _place(layout: Layout, use: Use) -> Path:
+    place = check_source(layout, SEEDS)
+    if not isinstance(place, Path):
+        raise ParamsError(
+            f"seeds.use is {use}, but no folder is set: `asd source set seeds PATH`; or pick seeds from the "
+            "training data with `asd seeds sheet`"
+        )
+    return place

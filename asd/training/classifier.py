@@ -16,7 +16,7 @@ from asd.registry import Registry
 from asd.training import device as numeric
 from asd.training.images import ImageStore, Normalisation
 from asd.training.scoring import predict
-from asd.training.state import MODEL_FILE, model_facts
+from asd.training.state import model_facts, model_file
 from asd.types import Images
 
 
@@ -35,21 +35,23 @@ class Classifier:
         return predict(self.network, images_store, batch=batch, autocast=lambda: numeric.autocast(self.mode))
 
 
-def load_classifier(stage_folder: Path, plugins: Path | None = None) -> Classifier:
-    """Rebuild the network that a stage wrote; device and threads as the environment says.
+def load_classifier(place: Path, plugins: Path | None = None) -> Classifier:
+    """Rebuild a network; device and threads as the environment says.
 
     Args:
+        place: the folder of a stage, or a model file.
         plugins: the workspace's own plug-ins, where the network may be one of them.
 
     Raises:
         DataError: a file is missing or is not one of ours.
     """
-    facts = model_facts(stage_folder)
+    file = model_file(place)
+    facts = model_facts(place)
     module = Registry("models", plugins).get(facts["plugin"])
-    params = check(module.Params, facts["params"], f"{stage_folder / MODEL_FILE}: params")
+    params = check(module.Params, facts["params"], f"{file}: params")
     generator = torch.Generator().manual_seed(0)
     network = module.build(params, facts["image_shape"][0], len(facts["class_names"]), generator)
-    network.load_state_dict(store.read_tensors(stage_folder / MODEL_FILE))
+    network.load_state_dict(store.read_tensors(file))
     mode = numeric.choose(facts["precision"], deterministic=False)
     device = numeric.apply(mode)
     network = network.to(device, memory_format=torch.channels_last).eval()

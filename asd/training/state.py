@@ -194,11 +194,16 @@ def restore_optimizer(state: TrainingState, tensors: dict[str, Tensor]) -> None:
         state.optimizer.state[parameter][key] = value
 
 
-def model_facts(folder: Path) -> dict[str, Any]:
-    """How to rebuild the network whose weights lie in `folder`."""
+def model_file(place: Path) -> Path:
+    """The weights of a stage's folder; a model file stands for itself."""
+    return place if place.suffix == ".safetensors" else place / MODEL_FILE
+
+
+def model_facts(place: Path) -> dict[str, Any]:
+    """How to rebuild the network whose weights lie at `place`."""
     from safetensors import safe_open
 
-    path = folder / MODEL_FILE
+    path = model_file(place)
     try:
         with safe_open(path, framework="pt") as file:
             facts: dict[str, Any] = json.loads((file.metadata() or {})["asd"])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from asd.errors import DataError, ParamsError
 from asd.models._blocks import ImageClassifier
+from asd.params import Workspace
 
 _CURE = 'the section "Pickled weights" of docs/extend.md has the command that makes a safetensors file of it'
 _PICKLED_NAMES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
@@ -28,6 +29,15 @@ class StartingWeights:
 
     path: Path
     sha256: str | None
+
+
+def configured_weights(workspace: Workspace) -> StartingWeights | None:
+    """What `model.weights` names; None where networks start as built."""
+    model = workspace.params.model
+    if model.weights is None:
+        return None
+    # An absolute path stands for itself.
+    return StartingWeights(workspace.layout.root / Path(model.weights).expanduser(), model.weights_sha256)
 
 
 def start_from(

@@ -16,6 +16,7 @@ from asd.layout import Cell
 from asd.params import Variant, Workspace, check
 from asd.planting import Trigger, choose_rows
 from asd.registry import Registry
+from asd.seed_params import OUTSIDE
 from asd.seeds.standing import problems
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import MANIFEST, Manifest, read_index, read_manifest
@@ -108,7 +109,7 @@ def check_seeds(workspace: Workspace, dataset: str, data: Copied) -> None:
             "no vouched seeds: seeds.use is oracle, but nobody knows the truth about data that are not ours; "
             f"{tell}, then `asd run -S seeds.use=keys`"
         )
-    if seeds.use == "folder":
+    if seeds.use in OUTSIDE:
         if resolve_source(layout, SEEDS) is None:
             raise ParamsError(f"no vouched seeds: `asd source set seeds PATH`, or {tell}")
         return

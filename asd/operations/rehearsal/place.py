@@ -19,6 +19,7 @@ from asd.operations.rehearsal.checks import Copied, Planting
 from asd.params import Workspace, load_workspace
 from asd.readiness import TEMPLATE, make_ready
 from asd.rehearsals import fingerprint
+from asd.seed_params import OUTSIDE
 
 UNDEFENDED = "none"
 _HEAD = "# Made by `asd rehearse` from the params of the workspace above; it is written anew each time.\n"
@@ -123,7 +124,7 @@ def _fill(workspace: Workspace, cell: Cell, layout: Layout) -> None:
     """Bring in what the params point to: the data, the seeds, plug-ins of the workspace."""
     production = workspace.layout
     sources.set_source(layout, cell.dataset, production.fetched(cell.dataset, "train").parent)
-    if workspace.params.seeds.use == "folder":
+    if workspace.params.seeds.use in OUTSIDE:
         place = sources.resolve_source(production, sources.SEEDS)
         if place is not None:
             sources.set_source(layout, sources.SEEDS, place)

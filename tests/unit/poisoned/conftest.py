@@ -73,6 +73,13 @@ def planted(root, item=ATTACK, **options):
     return workspace
 
 
+def with_seeds(workspace, seeds):
+    """The same workspace with another section `seeds`."""
+    path = workspace.layout.params
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"seeds": seeds}))
+    return load_workspace(workspace.layout.root)
+
+
 def merged(workspace, cache="pixels", attack="badnets"):
     layout = workspace.layout
     return open_view(
@@ -124,6 +131,7 @@ def pets():
         run=run,
         planted=planted,
         merged=merged,
+        with_seeds=with_seeds,
         file_bytes=file_bytes,
         standalone_copy=standalone_copy,
     )

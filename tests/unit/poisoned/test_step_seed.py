@@ -1,5 +1,7 @@
 """The step seed: oracle, keys and folder on a small workspace."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,6 +25,55 @@ def test_oracle_seeds_are_not_poisoned_and_keep_their_given_labels(pets, tmp_pat
     assert seeds.origin == "oracle"
     assert not poisoned.intersection(seeds.keys)
     assert seeds.labels.tolist() == [labels[key] for key in seeds.keys]
+
+
+def seed_keys(pets, workspace, attack="badnets"):
+    pets.run(seed, workspace, replace(pets.trial, attack=attack))
+    return read_seed_set(workspace.layout.seed_set("pets", attack, 0))
+
+
+def test_poisoned_seeds_take_the_first_places_of_their_class_and_no_others(pets, tmp_path):
+    workspace = pets.planted(tmp_path, seeds={"for_attack": {"badnets": {"poisoned": 2}}})
+    with_two = seed_keys(pets, workspace)
+    without = seed_keys(pets, pets.with_seeds(workspace, {}))
+
+    planted = set(read_truth(workspace.layout.truth("pets", "badnets")).keys)
+    dogs = [key for key, label in zip(with_two.keys, with_two.labels.tolist(), strict=True) if label == 1]
+    dogs_before = [
+        key for key, label in zip(without.keys, without.labels.tolist(), strict=True) if label == 1
+    ]
+    assert len(planted.intersection(dogs)) == 2
+    assert set(dogs[:2]) <= planted
+    assert dogs[2:] == dogs_before[:-2]
+    assert set(with_two.keys) - set(dogs) == set(without.keys) - set(dogs_before)
+
+
+def test_more_poisoned_seeds_are_the_same_and_more(pets, tmp_path):
+    workspace = pets.planted(tmp_path)
+    planted = set(read_truth(workspace.layout.truth("pets", "badnets")).keys)
+    found = [
+        planted.intersection(seed_keys(pets, pets.with_seeds(workspace, {"poisoned": count})).keys)
+        for count in (0, 1, 3)
+    ]
+    assert [len(keys) for keys in found] == [0, 1, 3]
+    assert found[1] < found[2]
+
+
+def test_more_poisoned_seeds_than_are_planted_are_refused(pets, tmp_path):
+    workspace = pets.planted(tmp_path, seeds={"poisoned": 21})
+    with pytest.raises(ParamsError, match=r"seeds.poisoned asks for 21 planted samples, but 20 are planted"):
+        pets.run(seed, workspace, pets.trial)
+
+
+def test_poisoned_seeds_are_no_choice_for_seeds_of_people(pets, tmp_path):
+    workspace = pets.planted(tmp_path, seeds={"use": "keys", "poisoned": 1})
+    with pytest.raises(ParamsError, match=r"seeds.use oracle; got 1 with keys"):
+        pets.run(seed, workspace, pets.trial)
+
+
+def test_seeds_for_an_attack_that_is_not_there_are_refused(pets, tmp_path):
+    with pytest.raises(ParamsError, match=r"seeds.for_attack names 'badnet', but .* 'badnets'"):
+        pets.planted(tmp_path, seeds={"for_attack": {"badnet": {"poisoned": 1}}})
 
 
 def test_oracle_seeds_on_an_untrusted_data_set_are_refused(pets, tmp_path):

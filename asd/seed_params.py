@@ -1,0 +1,85 @@
+"""The section `seeds` of `params.yaml`: where the trusted samples come from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Use = Literal["oracle", "keys", "folder", "transfer"]
+OUTSIDE: tuple[Use, ...] = ("folder", "transfer")
+"""Uses that read the source `seeds`: images from outside the training set."""
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LinearParams(_Params):
+    """The linear layer on the frozen backbone, on the whole training set with labels as given."""
+
+    epochs: int = Field(1, ge=1)
+    lr: float = Field(0.002, gt=0)
+    batch: int = Field(128, ge=1)
+
+
+class TransferParams(_Params):
+    """Seeds of another data set (paper section 5.4): they train the first model, and are no seeds of ASD."""
+
+    names_column: str = Field("label", description="column of a Parquet file that holds the picture's class")
+    class_map: str | None = Field(
+        None,
+        description="CSV below seeds/ with columns name,class: a class there -> a class here; others are "
+        "left out. null: the names are those of the data set",
+    )
+    per_class: int | None = Field(10, ge=1, description="pictures a class; null: all")
+    engine: str = Field("mixmatch", description="a plug-in of asd/semisup")
+    engine_params: dict[str, Any] = Field(default_factory=dict)
+    epochs: int = Field(10, ge=1)
+    iterations: int = Field(1024, ge=1, description="steps an epoch")
+    batch: int = Field(64, ge=1, description="labelled images a step, and unlabelled ones")
+    lr: float = Field(0.002, gt=0, description="of Adam")
+    linear: LinearParams = LinearParams()
+
+
+class SeedChoice(_Params):
+    """Where the trusted samples of a cell come from."""
+
+    use: Use = Field(
+        "oracle",
+        description="oracle: drawn from truly clean samples (evaluation only); keys: those that people "
+        "vouch for (`asd seeds`); folder: trusted images outside the training set; transfer: images of "
+        "another data set, such as ImageNet (both: `asd source set seeds PATH`)",
+    )
+    keys_file: str = Field(
+        "trusted.csv",
+        description="file below seeds/: that of `asd seeds add`, or a text file with one key a line",
+    )
+    poisoned: int = Field(
+        0, ge=0, description="oracle: planted samples among the seeds, in place of clean ones (Table 5)"
+    )
+    transfer: TransferParams = TransferParams()
+
+
+class SeedParams(SeedChoice):
+    """The same for all cells, but for what `for_attack` says."""
+
+    for_attack: dict[str, SeedChoice] = Field(
+        default_factory=dict, description="variant of an attack -> what is other for its cells"
+    )
+
+    def of(self, attack: str) -> SeedChoice:
+        """The section as it stands for cells of that variant of an attack."""
+        own = self.model_dump(exclude={"for_attack"})
+        if attack in self.for_attack:
+            own = _merged(own, self.for_attack[attack].model_dump(exclude_unset=True))
+        return SeedChoice.model_validate(own)
+
+
+def _merged(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """`base` with what `other` says put over it, section by section; an engine's params go as one."""
+    merged = dict(base)
+    for key, value in other.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict) and key != "engine_params"
+        merged[key] = _merged(base[key], value) if nested else value
+    return merged
