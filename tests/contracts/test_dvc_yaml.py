@@ -149,8 +149,8 @@ SHARED = ("random_seed", "poison_seed", "seeds", "training", "model")
 def read_by(step: str) -> set[str]:
     """The shared params that the step's file, and the underscore files it imports, name."""
     folder = Path(asd.steps.__file__).parent
-    beside = {"seed": ["_transferred_seeds"], **dict.fromkeys(TRAINING, ["_training_stage"])}
-    files = [folder / f"{name}.py" for name in (step, *beside.get(step, []))]
+    beside = {"seed": ("_transferred_seeds",), **dict.fromkeys(TRAINING, ("_training_stage",))}
+    files = [folder / f"{name}.py" for name in (step, *beside.get(step, ()))]
     found: set[str] = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
         if isinstance(node, ast.Attribute):
