@@ -1,4 +1,4 @@
-"""What the final model makes of each training sample: features, class probabilities, nearest others.
+"""Nearest others of each training sample, by features and by pixels.
 
 Needs torch; nothing here reads the truth. Shapes: N samples in view order, D features, K classes.
 """
@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from asd.rng import numpy_generator
-from asd.training import device as numeric
-from asd.training.classifier import Classifier
 from asd.types import Images, Mask
 
 NEIGHBOURS = 10
@@ -30,19 +28,6 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class ModelView:
-    """The final model's view of N samples.
-
-    Attributes:
-        features: before the head, float32 (N, D).
-        probabilities: softmax of the logits, float32 (N, K).
-    """
-
-    features: Floats
-    probabilities: Floats
-
-
-@dataclass(frozen=True)
 class Neighbours:
     """Nearest samples: rows and distances, nearest first; row -1 where there are fewer.
 
@@ -53,21 +38,6 @@ class Neighbours:
 
     rows: NDArray[np.int64]
     distances: Floats
-
-
-@torch.no_grad()
-def look(classifier: Classifier, images: Images) -> ModelView:
-    """Features and probabilities of all images as they are, in parts."""
-    network, device = classifier.network, torch.device(classifier.mode.device)
-    features, probabilities = [], []
-    for start in range(0, len(images), _BATCH):
-        part = torch.from_numpy(np.array(images[start : start + _BATCH])).to(device)
-        with numeric.autocast(classifier.mode):
-            found = network.features(classifier.normalisation.apply(part)).float()
-        logits = network.head(found)
-        features.append(found.cpu().numpy())
-        probabilities.append(torch.softmax(logits, 1).cpu().numpy())
-    return ModelView(np.concatenate(features), np.concatenate(probabilities))
 
 
 def nearest_by_features(features: Floats, seed: int) -> Neighbours:

@@ -157,8 +157,8 @@ def _train(
 def _gap(
     workspace: Workspace, item: StepItem, choice: SeedChoice, view: DataView, own: int, folder: Path
 ) -> dict[str, object]:
-    from asd.audit.features import look
     from asd.training.classifier import load_classifier
+    from asd.training.model_view import look
 
     classifier = load_classifier(folder / seed_set.INIT, workspace.layout.plugins)
     seen = look(classifier, view.images)

@@ -29,7 +29,8 @@ from asd.truth import read_truth
 from asd.types import DataView
 
 if TYPE_CHECKING:
-    from asd.audit.features import ModelView, Neighbours
+    from asd.audit.features import Neighbours
+    from asd.training.model_view import ModelView
 
 _RANDOM_SEED = 0  # of the second opinions; they are about one model, so no trial needs another
 
@@ -84,11 +85,12 @@ def _look(
 ) -> tuple[ModelView, Neighbours, Neighbours]:
     """What the final model makes of the samples, and the nearest samples of each."""
     from asd.audit import features
+    from asd.training import model_view
     from asd.training.classifier import load_classifier
 
     reporter.say(f"second opinions: features of {len(view)} samples and their neighbours")
     classifier = load_classifier(workspace.layout.stage(cell, STAGES[-1]), workspace.layout.plugins)
-    model = features.look(classifier, view.images)
+    model = model_view.look(classifier, view.images)
     by_features = features.nearest_by_features(model.features, _RANDOM_SEED)
     return model, by_features, features.nearest_in_pool(view.images, record.final.in_clean, _RANDOM_SEED)
 

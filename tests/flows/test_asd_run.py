@@ -171,6 +171,7 @@ def test_stopped_run_leaves_no_process(fake: FakeWorkspace, number: int, code: i
     assert_all_gone(fake.root)
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_flow_run_leaves_no_process_and_no_server(fake: FakeWorkspace) -> None:
     fake.order(stage1_0={"sleep": 60})
     process = start(fake, "--jobs", "2")

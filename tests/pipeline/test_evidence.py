@@ -222,6 +222,7 @@ def test_a_decision_left_out_shows_against_the_workspace(work: Any, tmp_path: Pa
     assert "stands in the workspace and is missing in the evidence" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_one_after_the_other(work: Any, tmp_path: Path, make_key: Make) -> None:
     key, cell, file = make_key("Ada"), str(CELL), str(tmp_path / "evidence.zip")
     done = work.command("asd", "audit", "evidence", cell, file)

@@ -72,11 +72,11 @@ EDITS: dict[str, tuple[tuple[str, str, str], list[str]]] = {
     "seeds": (("params.yaml", "use: oracle", "use: keys"), ["seed@digits-badnets-0"]),
     "training": (
         ("params.yaml", "precision: float32", "precision: bf16"),
-        [f"{s}@{cell}" for s in STAGES for cell in (ASD, NONE)],
+        ["seed@digits-badnets-0", *(f"{s}@{cell}" for s in STAGES for cell in (ASD, NONE))],
     ),
     "weights": (
         ("params.yaml", "  use: small_resnet", f"  use: small_resnet\n  weights_sha256: {'0' * 64}"),
-        [f"{s}@{cell}" for s in STAGES for cell in (ASD, NONE)],
+        ["seed@digits-badnets-0", *(f"{s}@{cell}" for s in STAGES for cell in (ASD, NONE))],
     ),
     "source": (("sources/digits.json", "embedded", "folder"), ["fetch@digits"]),
     "seed source": (("sources/seeds.json", "embedded", "folder"), ["seed@digits-badnets-0"]),

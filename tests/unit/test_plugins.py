@@ -68,6 +68,7 @@ def test_a_skeleton_keeps_every_promise(workspace, kind):
     assert problems(workspace, "mine") == {}
 
 
+@pytest.mark.walk  # what docs/extend.md says; CI runs it
 def test_the_tests_of_the_skeletons_and_of_the_page_pass(workspace):
     for kind in FOLDER_OF:
         create(Layout(workspace), kind, f"my_{kind}")

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from asd import store
-from asd.audit import features
 from asd.errors import DataError
 from asd.layout import Cell
 from asd.params import load_workspace
@@ -20,7 +19,7 @@ from asd.shards.manifest import read_manifest
 from asd.shards.write import write_shards
 from asd.steps import StepItem, audit, evaluate
 from asd.tables import rows as table
-from asd.training import classifier
+from asd.training import classifier, model_view
 from asd.truth import PoisonTruth, ProbeTruth, write_probe_truth, write_truth
 from asd.types import Sample
 
@@ -40,7 +39,7 @@ def first_pixel(reader, images):
     """One feature, the first pixel; sure of the class that `Reader` says."""
     pixels = np.array(images[:, 0, 0, :1], dtype=np.float32)
     sure = np.array([0.1, 0.9], dtype=np.float32)
-    return features.ModelView(pixels, np.where(pixels > 0, sure, sure[::-1]))
+    return model_view.ModelView(pixels, np.where(pixels > 0, sure, sure[::-1]))
 
 
 def sample(key, label, pixel):
@@ -122,7 +121,7 @@ def workspace(tmp_path, monkeypatch):
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.setattr(classifier, "load_classifier", lambda folder, plugins=None: Reader())
-    monkeypatch.setattr(features, "look", first_pixel)
+    monkeypatch.setattr(model_view, "look", first_pixel)
     workspace = load_workspace(tmp_path)
     write_data(workspace.layout)
     write_run(workspace.layout)
