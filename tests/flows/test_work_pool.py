@@ -32,6 +32,7 @@ def test_work_pool_runs_the_deployments_of_the_file(fake: FakeWorkspace) -> None
         **service.environment,
         "PREFECT_API_URL": service.api.url,
         "PREFECT_HOME": f"{fake.root}/.asd/prefect",
+        "PWD": str(fake.root),  # as in a shell that is there; prefect.yaml takes the folder from it
     }
 
     def prefect(*words: str) -> None:
