@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,25 +40,31 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
         store.atomic_directory(layout.poisoned(dataset, attack, "probe")) as probe_folder,
         unchanged(*fetched.values(), prepared),
     ):
-        parts = (train_folder, test_folder, probe_folder)
-        work = _take_given if isinstance(variant.module, GivenAttack) else _plant_all
-        planted, hidden = work(workspace, variant, prepared, fetched, parts, reporter)
+        job = _Job(workspace, variant, prepared, fetched, train_folder, test_folder, probe_folder, reporter)
+        planted, hidden = _take_given(job) if isinstance(variant.module, GivenAttack) else _plant_all(job)
         truth.write_truth(layout.truth(dataset, attack), planted)
         truth.write_probe_truth(layout.probe_truth(dataset, attack), hidden)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the step reads, and the folders that it fills."""
+
+    workspace: Workspace
+    variant: Variant
+    prepared: Path
+    fetched: Mapping[str, Path]
+    train_folder: Path
+    test_folder: Path
+    probe_folder: Path
+    reporter: Reporter
 
 
 _Both = tuple[truth.PoisonTruth, truth.ProbeTruth]
 
 
-def _plant_all(
-    workspace: Workspace,
-    variant: Variant,
-    prepared: Path,
-    fetched: Mapping[str, Path],
-    parts: tuple[Path, Path, Path],
-    reporter: Reporter,
-) -> _Both:
-    train_folder, test_folder, probe_folder = parts
+def _plant_all(job: _Job) -> _Both:
+    workspace, variant, fetched = job.workspace, job.variant, job.fetched
     class_count = len(read_manifest(fetched["train"]).class_names)
     trigger = Trigger(
         variant.name,
@@ -65,41 +72,35 @@ def _plant_all(
         variant.params,
         workspace.params.poison_seed,
         class_count,
-        _artifacts(prepared),
+        _artifacts(job.prepared),
     )
-    planted = plant(trigger, fetched["train"], train_folder, reporter)
+    planted = plant(trigger, fetched["train"], job.train_folder, job.reporter)
     cache = workspace.layout.pixel_cache
-    return planted, _trigger_test(trigger, fetched["test"], test_folder, probe_folder, cache, reporter)
+    hidden = _trigger_test(trigger, fetched["test"], job.test_folder, job.probe_folder, cache, job.reporter)
+    return planted, hidden
 
 
-def _take_given(
-    workspace: Workspace,
-    variant: Variant,
-    prepared: Path,
-    fetched: Mapping[str, Path],
-    parts: tuple[Path, Path, Path],
-    reporter: Reporter,
-) -> _Both:
+def _take_given(job: _Job) -> _Both:
     """What was poisoned elsewhere: an empty overlay, and the truth as it was told."""
-    train_folder, test_folder, probe_folder = parts
-    name, base, artifacts = variant.name, read_manifest(fetched["train"]), _artifacts(prepared)
+    workspace, variant, fetched, reporter = job.workspace, job.variant, job.fetched, job.reporter
+    name, base, artifacts = variant.name, read_manifest(fetched["train"]), _artifacts(job.prepared)
     roles = variant.module.roles(artifacts, variant.params)
     if roles is None:
         matched = given.no_roles(name, trusted=base.trusted)
     else:
         limited = variant.params.limited
         matched = given.match_roles(name, roles, fetched["train"], fetched["test"], limited=limited)
-    _write(train_folder, base, (), split="train", base=base)
+    _write(job.train_folder, base, (), split="train", base=base)
     like = read_manifest(fetched["test"])
     test = open_view(fetched["test"], pixel_cache=workspace.layout.pixel_cache)
     triggered = given.match_test(name, variant.module.triggered(artifacts, variant.params), test.index)
     for text in (*matched.notes, *triggered.notes):
         reporter.say(text)
     samples = _counted(triggered.samples(), len(triggered.keys), "test images", reporter)
-    _write(test_folder, like, samples, split="test")
+    _write(job.test_folder, like, samples, split="test")
     rows = np.arange(len(triggered.keys), dtype=np.int64)
     probe = planting.draw_probe_of(workspace.params.poison_seed, len(test), rows)
-    _write(probe_folder, like, triggered.probe_samples(test, probe), split="probe")
+    _write(job.probe_folder, like, triggered.probe_samples(test, probe), split="probe")
     return matched.truth, triggered.probe_truth(test, probe)
 
 

