@@ -11,7 +11,7 @@ from asd.layout import Cell, Layout
 from asd.operations.run_record import read_seconds
 from asd.params import Workspace
 from asd.steps import StepItem, stage_name
-from asd.tables.rows import count_text, of_cell, percent_text
+from asd.tables.rows import OLD_FIGURES, count_text, of_cell, percent_text, states
 from asd.truth import POISONED, read_truth
 
 _FIGURES = ("acc", "asr", "asr_base", "poison_in_pool")
@@ -24,7 +24,8 @@ def rows(workspace: Workspace, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     `poisoned` counts planted training samples; PSNR (dB) and SSIM are means over at most 64 of
     them; `seconds_prepare` and `seconds_poison` are of the last run of these steps here;
     `defenses` has for each the means over `trials` with results: acc, asr, asr_base (0 to 1),
-    poison_in_pool, and the AUROC of the loss reduction (meta-split). What is not known is None.
+    poison_in_pool, and the AUROC of the loss reduction (meta-split); `earlier` names those whose
+    figures are of an earlier run. What is not known is None.
 
     Raises:
         DataError: a result file is there but cannot be read.
@@ -32,8 +33,12 @@ def rows(workspace: Workspace, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.dataset, cell.attack), []).append(cell)
-    seconds = read_seconds(workspace.layout)
-    return [_row(workspace, dataset, attack, group, seconds) for (dataset, attack), group in groups.items()]
+    seconds, now = read_seconds(workspace.layout), states(workspace.layout, cells)
+    return [
+        _row(workspace, dataset, attack, group, seconds)
+        | {"earlier": sorted({cell.defense for cell in group if now[cell] in OLD_FIGURES})}
+        for (dataset, attack), group in groups.items()
+    ]
 
 
 def _row(
@@ -105,7 +110,9 @@ def sheet(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]
         for name in defenses:
             words += _defense_words(name, row["defenses"].get(name, {}))
         rows.append(words)
-    return titles, rows, [f"{_ABSENT}: not run, not known, or nothing planted"]
+    old = [f"{row['attack']} ({', '.join(row['earlier'])})" for row in found if row["earlier"]]
+    notes = [f"{_ABSENT}: not run, not known, or nothing planted"]
+    return titles, rows, notes + ([f"figures of an earlier run: {', '.join(old)}"] if old else [])
 
 
 def _defense_words(name: str, figures: Mapping[str, Any]) -> list[str]:

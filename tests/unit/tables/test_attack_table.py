@@ -55,6 +55,16 @@ def test_a_row_has_means_over_trials(opened):
     }
 
 
+def test_figures_of_an_earlier_run_are_named(opened):
+    fill(opened.layout)
+    stale = {"state": "stale", "text": "params", "entry": None}
+    record = {"run": None, "params": None, "stages": {"stage1@digits-badnets-asd-1": stale}, "seconds": {}}
+    store.write_json(opened.layout.run_record, record)
+    found = attacks.rows(opened, [NONE, FIRST, SECOND])
+    assert found[0]["earlier"] == ["asd"]
+    assert attacks.sheet(found)[2][1] == "figures of an earlier run: badnets (asd)"
+
+
 def test_nothing_run_is_a_row_without_figures(opened):
     (row,) = attacks.rows(opened, [NONE])
     assert row["defenses"]["none"]["trials"] == 0
