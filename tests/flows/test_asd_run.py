@@ -56,6 +56,7 @@ def assert_all_gone(root: Path) -> None:
     raise AssertionError(f"still alive: {living(root)}")
 
 
+@pytest.mark.slow
 def test_flow_on_a_named_server_runs_what_is_stale_and_then_has_nothing_to_do(
     fake: FakeWorkspace, prefect_server: str
 ) -> None:

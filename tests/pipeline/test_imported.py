@@ -127,6 +127,7 @@ def test_what_goes_out_comes_back(
     assert triggered_of(given.layout, IS) == triggered_of(finished.layout, WAS)
 
 
+@pytest.mark.slow
 def test_a_run_on_what_came_back_is_the_same_run(
     finished: Any, make_pipeline: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "presets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
+        "attacks-cpu",
         "cifar10",
         "cifar10-cpu",
         "digits",

@@ -35,7 +35,7 @@ FILTERS = {
 NARROW = {"width": 390, "height": 844}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious_on_any_page(visit, tokens, scheme):
     window = visit(color_scheme=scheme)
     window.sign_in(tokens["Ada"])
