@@ -162,7 +162,7 @@ def test_twenty_kills_lose_and_double_nothing(tmp_path: Path, prefect_server: st
         for name in _renames_now(words, renames):  # first: a quick part may be done before a moment comes
             killed.kill_at_rename(renames.pop(name))
             killed.check()
-        came += killed.kill_at(words, chance.uniform(0.0, 1.5))
+        came += killed.kill_at(words, chance.uniform(0.0, 0.5))  # of parts that take a second or two
         killed.check()
     assert renames == {}
     assert came == len(MOMENTS), f"{came} of {len(MOMENTS)} kills came before the end of the run"
