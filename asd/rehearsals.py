@@ -176,7 +176,7 @@ def can_rehearse(workspace: Workspace, cell: Cell) -> bool:
     """Whether rehearsals are possible: no attack in the data, a defense, seeds that people vouch for."""
     attack = workspace.plugin_name("attacks", cell.attack)
     defense = workspace.plugin_name("defenses", cell.defense)
-    return attack == "none" and defense != "none" and workspace.params.seeds.use != "oracle"
+    return attack == "none" and defense != "none" and workspace.params.seeds.of(cell.attack).use != "oracle"
 
 
 def data_of(layout: Layout, dataset: str) -> str | None:

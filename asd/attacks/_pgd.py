@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
+    from asd.attacks import Artifacts
     from asd.models._blocks import ImageClassifier
     from asd.training.images import Normalisation
 
@@ -16,8 +16,12 @@ _BATCH = 256
 
 
 class PgdParams(Protocol):
-    """How far images move: bound and step in grey values, number of steps."""
+    """How far images move (bound and step in grey values, number of steps), and on which classifier."""
 
+    @property
+    def target_label(self) -> int: ...
+    @property
+    def prepare(self) -> Any: ...
     @property
     def epsilon(self) -> float: ...
     @property
@@ -71,28 +75,26 @@ def moved_by_loss(
     return moved.detach()
 
 
-def perturbed(
-    images: Tensor,
-    labels: int,
-    network: ImageClassifier,
-    normalisation: Normalisation,
-    params: PgdParams,
-    device: torch.device,
-    *,
-    towards: bool,
-) -> Tensor:
-    """uint8 images moved away from one class, or towards it; see `moved_by_loss`."""
+def perturbed(images: Tensor, artifacts: Artifacts, params: PgdParams, *, towards: bool) -> Tensor:
+    """uint8 images moved away from the target class, or towards it; see `moved_by_loss`.
+
+    Raises:
+        ParamsError: images with other channels than the classifier was trained on.
+    """
     import torch
 
-    from asd.attacks._pixels import to_uint8
+    from asd.attacks._pixels import refuse_channels, to_uint8
+    from asd.attacks._training import load_surrogate
 
+    network, normalisation, device = load_surrogate(artifacts, params.prepare.surrogate)
+    refuse_channels(images, len(normalisation.mean))
     done = [images[:0]]
     for part in torch.split(images, _BATCH):
         moved = moved_by_loss(
             network,
             normalisation,
             part.to(device, torch.float32) / 255,
-            torch.full((len(part),), labels, device=device),
+            torch.full((len(part),), params.target_label, device=device),
             epsilon=params.epsilon / 255,
             step=params.step / 255,
             steps=params.steps,

@@ -20,8 +20,8 @@ from asd.attacks import Artifacts, Preparation
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
-from asd.attacks._pixels import move_one, refuse_channels
-from asd.attacks._training import SurrogateParams, load_surrogate, train_surrogate
+from asd.attacks._pixels import move_one
+from asd.attacks._training import SurrogateParams, train_surrogate
 from asd.attacks._trigger import put_checker, put_corners
 from asd.types import DataView
 
@@ -62,10 +62,7 @@ def stamp(
     """Move each image towards the target class, then put the patch on."""
     from asd.attacks._pgd import perturbed
 
-    network, normalisation, device = load_surrogate(artifacts, params.prepare.surrogate)
-    refuse_channels(images, len(normalisation.mean))
-    label = params.target_label
-    moved = perturbed(images, label, network, normalisation, params, device, towards=True)
+    moved = perturbed(images, artifacts, params, towards=True)
     return stamp_test(moved, keys, artifacts, params, rng)
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asd.params import AugmentParams
+from asd.params import AugmentParams, TrainingParams
 from asd.training.augment import Draws, crop_and_flip
 from asd.types import Images
 
@@ -35,6 +35,13 @@ class Normalisation:
         )
         floats = images_BCHW.to(torch.float32)
         return torch.sub(floats * scale, shift.view(shape)).contiguous(memory_format=torch.channels_last)
+
+
+def given_normalisation(training: TrainingParams) -> Normalisation | None:
+    """What the params give; None: to be measured on the training images."""
+    if training.mean is None or training.std is None:
+        return None
+    return Normalisation(training.mean, training.std)
 
 
 def measure_normalisation(images: Images, chunk: int = 4096) -> Normalisation:

@@ -21,13 +21,14 @@ from asd.pools.history import EpochRow, write_history, write_predictions
 from asd.rng import torch_generator
 from asd.training import device as numeric
 from asd.training.context import StageContext
-from asd.training.images import ImageStore, Normalisation, measure_normalisation
+from asd.training.images import ImageStore, given_normalisation, measure_normalisation
 from asd.training.resume import Checkpoints, EpochRecord
 from asd.training.scoring import Scores, predict, score
 from asd.training.state import (
     NOTHING,
     Extras,
     TrainingState,
+    facts_of,
     fresh_state,
     load_state,
     model_facts,
@@ -75,10 +76,7 @@ class StageRun:
 
     def _stores(self, context: StageContext) -> None:
         training = context.training
-        if training.mean is not None and training.std is not None:
-            self.normalisation = Normalisation(training.mean, training.std)
-        else:
-            self.normalisation = measure_normalisation(context.view.images)
+        self.normalisation = given_normalisation(training) or measure_normalisation(context.view.images)
         self.store = ImageStore(context.view.images, self.normalisation, training.augment, self.device)
         self.probe = ImageStore(context.probe, self.normalisation, training.augment, self.device)
 
@@ -194,15 +192,7 @@ class StageRun:
     def _model_facts(self) -> dict[str, Any]:
         context = self.context
         facts = {} if self._weights is None else {"weights": self._weights}
-        return facts | {
-            "plugin": context.model.plugin,
-            "params": context.model.params.model_dump(mode="json"),
-            "class_names": list(context.view.class_names),
-            "image_shape": list(context.view.images.shape[1:]),
-            "mean": list(self.normalisation.mean),
-            "std": list(self.normalisation.std),
-            "precision": self.mode.precision,
-        }
+        return facts | facts_of(context.model, context.view, self.normalisation, self.mode)
 
     def _timing(self, resumes: int | None = None) -> dict[str, Any]:
         seconds = self._past.get("seconds", 0.0) + time.monotonic() - self._started

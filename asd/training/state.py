@@ -20,7 +20,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from asd import store
 from asd.errors import DataError
 from asd.models._blocks import ImageClassifier
-from asd.types import Mask
+from asd.params import Variant
+from asd.training.device import NumericMode
+from asd.training.images import Normalisation
+from asd.types import DataView, Mask
 
 MODEL_FILE, TENSORS_FILE, FACTS_FILE = "model.safetensors", "state.safetensors", "state.json"
 _POOL = "pool"
@@ -197,6 +200,21 @@ def restore_optimizer(state: TrainingState, tensors: dict[str, Tensor]) -> None:
 def model_file(place: Path) -> Path:
     """The weights of a stage's folder; a model file stands for itself."""
     return place if place.suffix == ".safetensors" else place / MODEL_FILE
+
+
+def facts_of(
+    model: Variant, view: DataView, normalisation: Normalisation, mode: NumericMode
+) -> dict[str, Any]:
+    """What `model.safetensors` says of itself: all that `load_classifier` needs."""
+    return {
+        "plugin": model.plugin,
+        "params": model.params.model_dump(mode="json"),
+        "class_names": list(view.class_names),
+        "image_shape": list(view.images.shape[1:]),
+        "mean": list(normalisation.mean),
+        "std": list(normalisation.std),
+        "precision": mode.precision,
+    }
 
 
 def model_facts(place: Path) -> dict[str, Any]:

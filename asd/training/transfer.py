@@ -27,10 +27,10 @@ from asd.semisup import auxiliary_of
 from asd.training import device as numeric
 from asd.training.augment import draw
 from asd.training.epochs import SemiSupervisedEpoch, train_semi_supervised
-from asd.training.images import ImageStore, Normalisation, measure_normalisation
+from asd.training.images import ImageStore, given_normalisation, measure_normalisation
 from asd.training.losses import symmetric_cross_entropy
 from asd.training.sampling import batch_starts
-from asd.training.state import Extras, TrainingState, fresh_state, load_state, save_state
+from asd.training.state import Extras, TrainingState, facts_of, fresh_state, load_state, save_state
 from asd.training.weights import StartingWeights, start_from
 from asd.types import DataView
 
@@ -81,9 +81,8 @@ class _Run:
         self.mode = numeric.choose(training.precision, training.deterministic, None, training.threads)
         self.device = numeric.apply(self.mode)
         self.autocast = functools.partial(numeric.autocast, self.mode)
-        if training.mean is not None and training.std is not None:
-            normalisation = Normalisation(training.mean, training.std)
-        else:
+        normalisation = given_normalisation(training)
+        if normalisation is None:
             normalisation = measure_normalisation(given.view.images[: given.count])
         self.images = ImageStore(given.view.images, normalisation, training.augment, self.device)
         self.engine = Registry("semisup", given.plugins).get(given.params.engine)
@@ -169,13 +168,4 @@ class _Run:
             given.reporter.progress(epoch + 1, params.epochs, "linear epoch", loss=total / len(starts))
 
     def _facts(self) -> dict[str, Any]:
-        given, normalisation = self.given, self.images.normalisation
-        return {
-            "plugin": given.model.plugin,
-            "params": given.model.params.model_dump(mode="json"),
-            "class_names": list(given.view.class_names),
-            "image_shape": list(given.view.images.shape[1:]),
-            "mean": list(normalisation.mean),
-            "std": list(normalisation.std),
-            "precision": self.mode.precision,
-        }
+        return facts_of(self.given.model, self.given.view, self.images.normalisation, self.mode)

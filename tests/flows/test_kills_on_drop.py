@@ -33,6 +33,13 @@ MOMENTS = [  # words of the process that works just then; a seeded moment after 
     *("asd step seed", "asd step stage1", "asd step stage1", "asd step stage2", "asd step stage3"),
     *("asd step stage3", "asd step evaluate", "asd step audit", "asd audit", "after_run"),
 ]
+LONG = {  # seconds in which a moment may come; a part that is not named here is done within a second or two
+    "asd drop add": 1.5,
+    "asd step fetch": 1.0,
+    "asd step stage1": 1.5,
+    "asd step stage2": 1.5,
+    "asd step stage3": 1.5,
+}
 RENAMES = {  # part of the run -> what is about to get its name
     "the drop's folder": r"data/drops/0001$",
     "the drop's record": r"/drops/0001\.json$",
@@ -162,7 +169,7 @@ def test_twenty_kills_lose_and_double_nothing(tmp_path: Path, prefect_server: st
         for name in _renames_now(words, renames):  # first: a quick part may be done before a moment comes
             killed.kill_at_rename(renames.pop(name))
             killed.check()
-        came += killed.kill_at(words, chance.uniform(0.0, 0.5))  # of parts that take a second or two
+        came += killed.kill_at(words, chance.uniform(0.0, LONG.get(words, 0.5)))
         killed.check()
     assert renames == {}
     assert came == len(MOMENTS), f"{came} of {len(MOMENTS)} kills came before the end of the run"

@@ -101,8 +101,9 @@ def collect(workspace: Workspace, cell: Cell) -> Contents:
     refuse_unfinished(layout, cell)
     found = Contents(cell)
     inside = [*needed_members(layout, cell), *filter(Path.is_file, optional_members(layout, cell))]
-    if workspace.params.seeds.use == "keys":
-        inside.append(layout.seeds_by_people / workspace.params.seeds.keys_file)
+    seeds = workspace.params.seeds.of(cell.attack)
+    if seeds.use == "keys":
+        inside.append(layout.seeds_by_people / seeds.keys_file)
     found.members = {relative(layout, path): path for path in inside}
     found.members[INDEX] = layout.audit_report(cell)
     found.members[LOCK] = cut_lock(layout, cell)

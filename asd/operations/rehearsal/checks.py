@@ -95,14 +95,14 @@ def read_copied(workspace: Workspace, dataset: str) -> Copied:
     return Copied(read_manifest(train), read_manifest(test), read_index(train), read_index(test))
 
 
-def check_seeds(workspace: Workspace, dataset: str, data: Copied) -> None:
+def check_seeds(workspace: Workspace, cell: Cell, data: Copied) -> None:
     """Refuse to rehearse without seeds that people vouch for.
 
     Raises:
         ParamsError: there are none.
         DataError: those there are do not fit the data.
     """
-    layout, seeds = workspace.layout, workspace.params.seeds
+    layout, dataset, seeds = workspace.layout, cell.dataset, workspace.params.seeds.of(cell.attack)
     tell = "pick some with `asd seeds sheet` and `asd seeds add`"
     if seeds.use == "oracle":
         raise ParamsError(

@@ -45,7 +45,8 @@ def rehearsal_params(
 ) -> dict[str, Any]:
     """`params.yaml` of the rehearsal: production's recipe, its data as they were fetched, the attacks."""
     params, bare, root = workspace.params, undefended_name(workspace), workspace.layout.root
-    shared = params.model_dump(mode="json", include={"random_seed", "poison_seed", "seeds", "training"})
+    shared = params.model_dump(mode="json", include={"random_seed", "poison_seed", "training"})
+    shared["seeds"] = params.seeds.of(cell.attack).model_dump(mode="json")
     return {
         "cells": {
             "datasets": [cell.dataset],
@@ -124,7 +125,7 @@ def _fill(workspace: Workspace, cell: Cell, layout: Layout) -> None:
     """Bring in what the params point to: the data, the seeds, plug-ins of the workspace."""
     production = workspace.layout
     sources.set_source(layout, cell.dataset, production.fetched(cell.dataset, "train").parent)
-    if workspace.params.seeds.use in OUTSIDE:
+    if workspace.params.seeds.of(cell.attack).use in OUTSIDE:
         place = sources.resolve_source(production, sources.SEEDS)
         if place is not None:
             sources.set_source(layout, sources.SEEDS, place)

@@ -72,7 +72,7 @@ def rehearse(workspace: Workspace, asked: Asked, say: Say, flow: Flow) -> list[R
     names = tuple(dict.fromkeys(asked.attacks or service.rehearse_attacks))
     checks.check_fraction(fraction)
     data = checks.read_copied(workspace, cell.dataset)
-    checks.check_seeds(workspace, cell.dataset, data)
+    checks.check_seeds(workspace, cell, data)
     plan = [checks.plan_attack(workspace, name, fraction, asked.target, data) for name in names]
     refuse_behind(workspace, cell)
     layout = Layout(workspace.layout.rehearsal)

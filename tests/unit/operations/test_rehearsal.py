@@ -232,6 +232,14 @@ def test_the_workspace_of_the_rehearsal_has_the_production_recipe_data_and_seeds
     assert locations["pets"] == str(kennel.root / "data" / "fetched" / "pets")
 
 
+def test_the_seeds_of_the_production_cell_are_those_of_the_rehearsal(kennel: Kennel) -> None:
+    """`for_attack` names attacks that the rehearsal's params do not have."""
+    kennel.change(seeds={"use": "oracle", "for_attack": {"none": {"use": "keys"}}})
+    said(kennel)
+    seeds = load_workspace(kennel.root / ".rehearsal").params.seeds
+    assert (seeds.use, seeds.for_attack) == ("keys", {})
+
+
 def test_git_of_the_workspace_never_sees_what_was_planted(kennel: Kennel) -> None:
     said(kennel)
     assert (kennel.root / ".rehearsal" / ".gitignore").read_text().splitlines()[0] == "*"
