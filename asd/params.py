@@ -20,6 +20,7 @@ from asd.gate_params import GateParams
 from asd.intake_params import IntakeParams
 from asd.layout import Cell, Layout
 from asd.registry import Registry
+from asd.reproduce_params import ReproduceParams
 from asd.seed_params import SeedParams
 from asd.service_params import ServiceParams
 
@@ -105,6 +106,7 @@ class WorkspaceParams(Params):
     gates: GateParams = GateParams()
     intake: IntakeParams = IntakeParams()
     service: ServiceParams = ServiceParams()
+    reproduce: ReproduceParams | None = None
     datasets: dict[Name, dict[str, Any]]
     attacks: dict[Name, dict[str, Any]]
     defenses: dict[Name, dict[str, Any]]

@@ -30,7 +30,8 @@ class TransferParams(_Params):
     class_map: str | None = Field(
         None,
         description="CSV below seeds/ with columns name,class: a class there -> a class here; others are "
-        "left out. null: the names are those of the data set",
+        "left out. asd comes with cifar10_from_imagenet_close.csv and cifar10_from_imagenet_all.csv. "
+        "null: the names are those of the data set",
     )
     per_class: int | None = Field(10, ge=1, description="pictures a class; null: all")
     engine: str = Field("mixmatch", description="a plug-in of asd/semisup")

@@ -30,6 +30,11 @@ _FONT = "Helvetica, Arial, sans-serif"
 
 def histogram_chart(bins: Histogram, *, x_title: str, name: str) -> str:
     """Overlaid histograms with a logarithmic count axis."""
+    return to_svg(histogram_of(bins, x_title=x_title), name)
+
+
+def histogram_of(bins: Histogram, *, x_title: str, title: str = "") -> alt.Chart:
+    """The same as a chart, to be put beside others."""
     import altair as alt
 
     rows = [
@@ -39,8 +44,8 @@ def histogram_chart(bins: Histogram, *, x_title: str, name: str) -> str:
         if count
     ]
     highest = max((count for counts in bins.counts.values() for count in counts), default=1)
-    chart = (
-        alt.Chart(alt.Data(values=rows))
+    return (
+        alt.Chart(alt.Data(values=rows), title=title or alt.Undefined)
         .mark_rect(opacity=0.62, stroke="white", strokeWidth=0.4)
         .encode(
             x=alt.X(
@@ -58,7 +63,6 @@ def histogram_chart(bins: Histogram, *, x_title: str, name: str) -> str:
         )
         .properties(width=390, height=150)
     )
-    return _svg(chart, name)
 
 
 def line_chart(
@@ -104,7 +108,7 @@ def line_chart(
         )
         .properties(width=860, height=190)
     )
-    return _svg(alt.layer(*_stage_borders(borders), lines) if borders else lines, name)
+    return to_svg(alt.layer(*_stage_borders(borders), lines) if borders else lines, name)
 
 
 def _stage_borders(borders: Sequence[tuple[float, str]]) -> list[alt.Chart]:
@@ -134,7 +138,7 @@ def _powers_of_ten(highest: int) -> list[int]:
     return [10**power for power in range(len(str(highest)) + 1) if 10**power <= max(10, highest) * 1.3]
 
 
-def _svg(chart: alt.Chart | alt.LayerChart, name: str) -> str:
+def to_svg(chart: alt.TopLevelMixin, name: str) -> str:
     """Draw; the result has no outside references, and ids that no other chart of the page has."""
     import vl_convert
 

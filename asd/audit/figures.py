@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from asd.audit import charts
-from asd.audit.histograms import histogram, span_of
+from asd.audit.histograms import Histogram, histogram, span_of
 from asd.audit.record import RunRecord
 from asd.types import Mask
 
@@ -25,17 +25,26 @@ class Figure:
     caption: str
 
 
-def loss_figures(record: RunRecord) -> list[Figure]:
-    """Loss histograms, clean against poisoned where that is known: the paper's Figure 3 a to d.
+@dataclass(frozen=True)
+class LossPanel:
+    """One histogram of losses, before it is drawn; `letter` is that of the paper's Figure 3."""
 
-    Without a meta-split on record there is the last panel alone.
+    letter: str
+    bins: Histogram
+    x_title: str
+    caption: str
+
+
+def loss_panels(record: RunRecord) -> list[LossPanel]:
+    """Losses of clean and poisoned samples around the first meta-split: the paper's Figure 3, a to d.
+
+    Without a meta-split on record there is panel d alone.
     """
     groups = _groups(record)
     meta = record.meta_epochs()
     final = record.final.loss
     if not meta:
-        chart = charts.histogram_chart(histogram(final, groups), x_title="loss", name="loss-end")
-        return [Figure(chart, "Loss of the final model.")]
+        return [LossPanel("d", histogram(final, groups), "loss", "Loss of the final model.")]
     first = meta[0]
     span = span_of(first.loss, first.virtual_loss, final)
     before = f"Loss of the model f at the end of stage 2 (before the first meta-split, epoch {first.epoch})."
@@ -46,11 +55,23 @@ def loss_figures(record: RunRecord) -> list[Figure]:
         ("d", final, span, "loss", "Loss of the final model, at the end of stage 3."),
     )
     return [
-        Figure(
-            charts.histogram_chart(histogram(values, groups, limits), x_title=title, name=f"loss-{letter}"),
-            f"({letter}) {caption}",
-        )
+        LossPanel(letter, histogram(values, groups, limits), title, caption)
         for letter, values, limits, title, caption in panels
+    ]
+
+
+def loss_figures(record: RunRecord) -> list[Figure]:
+    """`loss_panels`, drawn."""
+    panels = loss_panels(record)
+    if len(panels) == 1:
+        chart = charts.histogram_chart(panels[0].bins, x_title="loss", name="loss-end")
+        return [Figure(chart, panels[0].caption)]
+    return [
+        Figure(
+            charts.histogram_chart(panel.bins, x_title=panel.x_title, name=f"loss-{panel.letter}"),
+            f"({panel.letter}) {panel.caption}",
+        )
+        for panel in panels
     ]
 
 

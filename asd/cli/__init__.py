@@ -24,6 +24,7 @@ from asd.cli import (
     plugin,
     predict,
     rehearse,
+    reproduce,
     run,
     seeds,
     serve,
@@ -41,7 +42,7 @@ _HELP = "Train a clean image classifier on data from strangers, and see which sa
 app = new_app(_HELP, epilog="Example: asd init ~/trial --preset digits && cd ~/trial && asd run")
 _GROUPS = (
     *(init, run, serve, status, table, model, predict, export, listing, source, drop, seeds),
-    *(rehearse, attack, audit),
+    *(rehearse, reproduce, attack, audit),
     *(plugin, step, lock, verify, doctor, clean, bench),
 )
 for _group in _GROUPS:

@@ -76,7 +76,7 @@ def run(
         raise ParamsError("--json goes with --dry-run; `asd table --json` has the results of a run")
     root = find_workspace(workspace)
     with hold_workspace(Layout(root)):
-        ready = _prepare(root, changes or [], quiet=as_json)
+        ready = prepare(root, changes or [], quiet=as_json)
         chosen = select_cells(ready.cells(), cells or [])
         if dry_run:
             dry_run_page.show(ready, chosen, jobs, as_json=as_json, verbose=verbose)
@@ -84,7 +84,7 @@ def run(
         options = [f"--engine={engine}", f"--jobs={jobs}"]
         options += ["--verbose"] if verbose else []
         code = _start(root, [*options, *map(str, chosen)])
-        _note_revisions(ready.layout)  # what was stopped half way may have finished some cells
+        note_revisions(ready.layout)  # what was stopped half way may have finished some cells
         if code == 0:
             _judge(ready, chosen)
     if code in STOPPED:
@@ -92,7 +92,7 @@ def run(
     raise typer.Exit(code)
 
 
-def _prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
+def prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     """Change and complete params, refresh `asd.lock`, and check every variant before anything runs."""
     from asd.params_file import check_variants, set_params
     from asd.readiness import make_ready
@@ -111,7 +111,7 @@ def _prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     return ready.workspace
 
 
-def _note_revisions(layout: Layout) -> None:
+def note_revisions(layout: Layout) -> None:
     """Let `asd audit` find these results when others have taken their place."""
     from asd.audit.journal import note_states
 

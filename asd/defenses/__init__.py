@@ -4,8 +4,9 @@ A plug-in module offers `Params` (sections `common`, `stage1`, `stage2`, `stage3
 `stage_end(params, stage)`, `seeds_per_class(params)`, `make_optimizer(model, params)` and
 `run_stage(run, params, stage)`. Importing it must not import torch: a stage that has nothing to
 train is handed on without it. It may offer `work(params, stage, count) -> StageWork`, from which
-`asd run --dry-run` tells how long it will take, and `extras(params, plugins) -> Extras`: what it
-trains beside the network, and whether the weights are averaged.
+`asd run --dry-run` tells how long it will take, `extras(params, plugins) -> Extras`: what it
+trains beside the network, and whether the weights are averaged, and `TRAITS`, its row of the paper's
+Table 1 (`PoolTraits`).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
+from asd.defenses._traits import PoolTraits
 from asd.defenses._work import StageWork
 from asd.params import Params as BaseParams
 from asd.params import check
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from asd.models._blocks import ImageClassifier
     from asd.training.stage_run import StageRun
     from asd.training.state import Extras
+
+
+TRAITS = PoolTraits("ASD", "fast", "adaptive", "purify", selects_hard=True)
+"""Stage 1 has pools from the first epoch on, all stages split anew, the polluted pool is used without
+labels, and the meta-split lets clean hard samples in."""
 
 
 class OptimizerParams(BaseParams):

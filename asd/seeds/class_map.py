@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.csv_lines import read_lines
-from asd.errors import DataError, nearest
+from asd.errors import DataError, ParamsError, nearest
 
+_SHIPPED = Path(__file__).parent / "class_maps"
 _MEND = "mend the line"
 
 
@@ -23,6 +24,19 @@ class Mapped:
 
     name: str
     class_name: str
+
+
+def find_class_map(name: str, folder: Path) -> Path:
+    """The file that `seeds.transfer.class_map` names: below `folder`, else one that asd comes with.
+
+    Raises:
+        ParamsError: it leads out of the folder.
+    """
+    own = folder / name
+    if folder.resolve() not in own.resolve().parents:
+        raise ParamsError(f"seeds.transfer.class_map: wanted a file below seeds/, got {name!r}")
+    shipped = {file.name: file for file in _SHIPPED.glob("*.csv")}
+    return shipped.get(name, own) if not own.exists() else own
 
 
 def read_class_map(path: Path, class_names: Sequence[str]) -> Mapping[str, str]:

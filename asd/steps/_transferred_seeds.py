@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from asd import rng, store
 from asd.code_lock import hashes_of
-from asd.errors import DataError, ParamsError
+from asd.errors import DataError
 from asd.params import Workspace
 from asd.progress import Reporter
 from asd.seed_params import SeedChoice
 from asd.seeds import domain_gap, seed_set
-from asd.seeds.class_map import read_class_map
+from asd.seeds.class_map import find_class_map, read_class_map
 from asd.seeds.images import Naming, load_seed_images
 from asd.seeds.seed_set import SeedSet
 from asd.seeds.trusted import read_trusted
@@ -71,11 +71,7 @@ def _write_pictures(
     params = choice.transfer
     mapping = None
     if params.class_map is not None:
-        path = workspace.layout.seeds_by_people / params.class_map
-        if workspace.layout.seeds_by_people.resolve() not in path.resolve().parents:
-            raise ParamsError(
-                f"seeds.transfer.class_map: wanted a file below seeds/, got {params.class_map!r}"
-            )
+        path = find_class_map(params.class_map, workspace.layout.seeds_by_people)
         mapping = read_class_map(path, like.class_names)
     naming = Naming(params.names_column, mapping)
     found = list(load_seed_images(place, like.class_names, like.image_shape, naming))

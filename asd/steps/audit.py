@@ -6,26 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from asd import store
 from asd.audit.opinions import all_opinions
 from asd.audit.planted import planted_pictures
 from asd.audit.purity import pool_figures
-from asd.audit.record import STAGES, RunRecord, TruthMasks, join_stages, truth_masks
+from asd.audit.reading import open_samples, read_masks, read_record, seeds_used
+from asd.audit.record import STAGES, RunRecord
 from asd.audit.report import ReportInput, SeedNote, render_report, report_facts
 from asd.audit.samples import neighbour_table, sample_table
 from asd.audit.verdict import judge
 from asd.exclusions import excluded
 from asd.layout import Cell, Layout
 from asd.params import Workspace
-from asd.pools.history import read_history
 from asd.progress import Reporter
-from asd.seeds.seed_set import SeedSet, read_seed_set
-from asd.shards.read import open_view
+from asd.seeds.seed_set import read_seed_set
 from asd.shards.verify import unchanged
 from asd.steps import StepItem
-from asd.truth import read_truth
 from asd.types import DataView
 
 if TYPE_CHECKING:
@@ -45,20 +41,15 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     layout, cell = workspace.layout, item.cell
     with unchanged(*_inputs(layout, cell)):
         seeds = read_seed_set(layout.seed_set(cell.dataset, cell.attack, cell.trial))
-        view = open_view(
-            layout.fetched(cell.dataset, "train"),
-            overlay=layout.poisoned(cell.dataset, cell.attack, "train"),
-            extra=seeds.extra,
-            pixel_cache=layout.pixel_cache,
-        )
-        used = _seeds_used(workspace, cell, seeds)
-        record = _read_record(layout, cell, view, used)
+        view = open_samples(layout, cell, seeds)
+        used = seeds_used(workspace, cell, seeds)
+        record = read_record(layout, cell, view, used)
         judged = judge(record)  # before the truth is read
         model, by_features, in_pool = _look(workspace, cell, view, record, reporter)
         opinions = all_opinions(
             model.features, model.probabilities, by_features.rows, view.index.labels, _RANDOM_SEED
         )
-        record = replace(record, truth=_truth(layout, cell, view))
+        record = replace(record, truth=read_masks(layout, cell, view))
         note = SeedNote(seeds.origin, seeds.note, len(used)) if used else None
         pools = pool_figures(record, judged, opinions)
         given = _report_input(workspace, cell, record, view, pools, note)
@@ -129,31 +120,6 @@ def _report_input(
         excluded=excluded(layout, cell.dataset),
         examples=planted_pictures(layout.fetched(cell.dataset, "train"), view, record.truth),
     )
-
-
-def _read_record(layout: Layout, cell: Cell, view: DataView, used: frozenset[str]) -> RunRecord:
-    histories = [read_history(layout.stage(cell, stage) / "history.parquet") for stage in STAGES]
-    epochs, final = join_stages(histories, len(view))
-    return RunRecord(
-        index=view.index,
-        class_names=view.class_names,
-        trusted=view.trusted,
-        epochs=epochs,
-        final=final,
-        seeds=np.array([key in used for key in view.index.keys], dtype=np.bool_),
-        truth=None,
-    )
-
-
-def _truth(layout: Layout, cell: Cell, view: DataView) -> TruthMasks | None:
-    return truth_masks(read_truth(layout.truth(cell.dataset, cell.attack)), view.index, trusted=view.trusted)
-
-
-def _seeds_used(workspace: Workspace, cell: Cell, seeds: SeedSet) -> frozenset[str]:
-    """Keys that the defense was given: the first w of every class; none if it takes no seeds."""
-    defense = workspace.variant("defenses", cell.defense)
-    per_class = defense.module.seeds_per_class(defense.params)
-    return frozenset(seeds.first(per_class)) if per_class else frozenset()
 
 
 def _timing(layout: Layout, cell: Cell, stage: int) -> dict[str, Any] | None:

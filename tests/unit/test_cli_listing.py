@@ -32,6 +32,8 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "gtsrb",
         "gtsrb-cpu",
         "imagenet-subset",
+        "reproduce",
+        "reproduce-cpu",
         "vggface2",
     ]
     assert all(len(line.split()) > 3 for line in lines)

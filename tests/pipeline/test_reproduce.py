@@ -1,0 +1,64 @@
+"""Figures of the paper from a real run, tiny as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from asd.cli import app
+from asd.params import Workspace, load_workspace
+from asd.reproduce import targets
+from asd.reproduce_params import ReproduceParams, TargetParams
+from asd.seeds import class_map
+
+SECTION = ReproduceParams(
+    preset="digits",
+    dataset="digits",
+    fig3=TargetParams(cells={"ASD": {"BadNets": "badnets/asd"}}),
+    fig4=TargetParams(cells={"ASD": {"BadNets": "badnets/asd"}, "No defense": {"BadNets": "badnets/none"}}),
+)
+
+
+@pytest.fixture
+def opened(finished: Any) -> Workspace:
+    workspace = load_workspace(finished.root)
+    return replace(workspace, params=workspace.params.model_copy(update={"reproduce": SECTION}))
+
+
+def test_figure_3_has_four_panels_and_decides_by_the_first_meta_split(opened: Workspace) -> None:
+    result = targets.produce(opened, "fig3")
+    svg = result.pictures["fig3.svg"]
+    assert all(f"({letter})" in svg for letter in "abcd")
+    (claim,) = result.facts["claims"]
+    assert claim["verdict"] in ("holds", "does not hold", "not decidable")
+    assert "1 trial" in claim["because"]
+
+
+def test_figure_4_ends_with_stage_2(opened: Workspace) -> None:
+    """T2 is 6 for asd; the undefended model trains 4 epochs."""
+    found = targets.entries(opened, "digits", SECTION.fig4 or TargetParams(cells={}))
+    rows = targets.epoch_rows(opened.layout, found, "fig4")
+    last = {row["variant"]: row["epoch"] for row in rows}
+    assert last == {"ASD": 6, "No defense": 4}
+
+
+def test_the_command_writes_pages_facts_and_pictures(finished: Any, tmp_path: Path) -> None:
+    words = ["reproduce", "table1", "fig2", "--no-run", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*words, "--workspace", str(finished.root)])
+    assert result.exit_code == 0, result.output
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert names == ["fig2.json", "fig2.md", "fig2.svg", "table1.json", "table1.md"]
+    assert "| ASD | asd | fast |" in result.output
+
+
+def test_a_class_map_that_asd_comes_with_is_found_and_ones_own_goes_first(tmp_path: Path) -> None:
+    name = "cifar10_from_imagenet_close.csv"
+    shipped = class_map.find_class_map(name, tmp_path)
+    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    assert len(class_map.read_class_map(shipped, classes)) == 109
+    (tmp_path / name).write_text("name,class_name\n")
+    assert class_map.find_class_map(name, tmp_path) == tmp_path / name

@@ -1,0 +1,131 @@
+"""Which cells a target needs, and what it writes; made-up figures in real files."""
+
+from dataclasses import replace
+
+import pytest
+
+from asd.errors import ParamsError
+from asd.layout import Cell
+from asd.reproduce import preset, targets
+from asd.reproduce.paper import REPORTED, SOURCES
+from asd.reproduce_params import TargetParams
+
+
+def rows_of(result):
+    """Cells of the Markdown table, line by line."""
+    lines = [line for line in result.text.splitlines() if line.startswith("| ") and "---" not in line]
+    return [[word.strip() for word in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_a_target_needs_the_cells_that_params_name(opened):
+    cells = targets.needed(opened, ["fig6", "fig2"])
+    assert [str(cell) for cell in cells] == [
+        *("digits/badnets/none/0", "digits/badnets/none/1", "digits/badnets/asd/0", "digits/badnets/asd/1"),
+        *("digits/badnets/asd_one/0", "digits/badnets/asd_one/1"),
+    ]
+
+
+def test_all_is_what_the_params_offer(opened):
+    assert targets.chosen(opened, ["all"]) == ["table1", "fig2", "fig6"]
+    assert targets.chosen(opened, ["fig6", "all"]) == ["fig6", "table1", "fig2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("tabel4", "did you mean 'table4'"), ("table4", "there is no reproduce.table4; `asd init DIR --preset")],
+)
+def test_a_target_that_is_not_there_is_refused(opened, name, message):
+    with pytest.raises(ParamsError, match=message):
+        targets.chosen(opened, [name])
+
+
+def test_cells_that_the_workspace_does_not_list_are_refused(opened):
+    wrong = TargetParams(trials=(7,), cells={"Default": {"BadNets": "badnets/asd"}})
+    section = opened.params.reproduce.model_copy(update={"fig6": wrong})
+    other = replace(opened, params=opened.params.model_copy(update={"reproduce": section}))
+    with pytest.raises(ParamsError, match=r"reproduce\.fig6 wants digits/badnets/asd/7"):
+        targets.needed(other, ["fig6"])
+
+
+def test_what_was_not_run_says_so(opened):
+    found = targets.produce(opened, "fig6")
+    assert rows_of(found)[1] == [
+        *("Default", "BadNets", "not run", "–", "not run", "not run", "–", "not run", "0 of 2", "–")
+    ]
+    assert found.pictures == {}
+    assert {claim["verdict"] for claim in found.facts["claims"]} == {"not decidable"}
+    assert found.facts["rows"][1]["measured"]["acc"] is None
+    assert found.facts["rows"][1]["states"] == ["missing", "missing"]
+
+
+def test_a_row_has_the_mean_of_its_trials_beside_the_paper(opened, put):
+    put("badnets/asd", 0, 0.9, 0.02, poison=3)
+    put("badnets/asd", 1, 0.8, 0.04, poison=5)
+    found = targets.produce(opened, "fig6")
+    (row,) = [row for row in found.facts["rows"] if row["variant"] == "Default"]
+    assert row["measured"]["acc"]["mean"] == 0.85
+    assert row["measured"]["asr"]["mean"] == 0.03
+    assert row["measured"]["poison_in_pool"] == [3, 5]
+    assert (row["n"], row["trials"], row["trials_wanted"]) == ({"acc": 360, "asr": 325}, 2, 2)
+    assert (row["seconds"], row["preset"]) == (60.0, "digits (changed)")
+    words = rows_of(found)[1]
+    assert words[2].startswith("85.0 (")
+    assert words[5:] == ["1.0", "–", "3, 5 of 718", "2 of 2", "60"]
+    assert "360 test pictures (ACC), 325 (ASR)" in found.text
+    assert "fig6.svg" in found.pictures
+    assert "![Figure 6: without a stage](fig6.svg)" in found.text
+
+
+def test_a_trial_that_is_missing_is_counted(opened, put):
+    put("badnets/asd", 1, 0.8, 0.04)
+    found = targets.produce(opened, "fig6")
+    assert rows_of(found)[1][8] == "1 of 2"
+
+
+def test_the_first_model_of_a_transfer_has_a_row_of_its_own(opened, put):
+    init = {"acc": 0.4, "n_acc": 360, "asr": 0.1, "n_asr": 325, "asr_base": 0.1}
+    put("badnets/asd", 0, 0.9, 0.02, init=init)
+    target = TargetParams(
+        cells={
+            "Transfer-based ASD": {"BadNets": "badnets/asd"},
+            "Transfer-based ASD, all": {"BadNets": "badnets/asd"},
+        }
+    )
+    found = targets.entries(opened, "digits", target)
+    assert [entry.variant for entry in found] == [
+        *("First model", "Transfer-based ASD", "First model, all", "Transfer-based ASD, all")
+    ]
+    assert found[0].share("acc").mean == 0.4
+    assert found[1].share("acc").mean == 0.9
+    (first, after) = targets.as_json("table6", found[:2], "p")
+    assert first["paper"] == {"acc": 0.526, "asr": 0.089}
+    assert after["paper"] == {"acc": 0.929, "asr": 0.024}
+
+
+def test_the_preset_is_named_and_said_to_be_changed_if_it_is(opened):
+    assert preset.named(opened) == "digits (changed)"
+
+
+def test_table_1_is_what_the_defenses_say_of_themselves(opened):
+    found = targets.produce(opened, "table1")
+    rows = {row["method"]: row for row in found.facts["rows"]}
+    assert rows["ASD"]["plugin"] == "asd"
+    assert (
+        rows["ASD"]["measured"]
+        == rows["ASD"]["paper"]
+        == {"initialisation": "fast", "maintenance": "adaptive", "operation": "purify", "selects_hard": True}
+    )
+    assert rows["DBD"]["measured"] is None
+    assert ["ASD", "asd", "fast", "adaptive", "purify", "selected", "the same"] in rows_of(found)
+    assert ["DBD", "none here", "slow", "adaptive", "purify", "not selected", "the paper's words"] in rows_of(
+        found
+    )
+
+
+def test_every_target_of_the_paper_has_a_title():
+    assert set(REPORTED) <= set(SOURCES)
+    assert len(SOURCES) == 9
+
+
+def test_a_cell_of_a_target_is_a_cell(opened):
+    assert targets.needed(opened, ["fig6"])[0] == Cell("digits", "badnets", "none", 0)
