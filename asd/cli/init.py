@@ -67,6 +67,7 @@ def init(
     if labels is not None or image_size is not None or as_drops:
         raise ParamsError("--labels, --image-size and --as-drops go with --data PATH")
     from asd.new_workspace import create
+    from asd.params import load_workspace
 
     name = preset or "digits"
     made = create(folder, name, git=git)
@@ -74,7 +75,8 @@ def init(
         print_json(_made(made))
         return
     typer.echo(f"{made.root} is a workspace of preset {name}")
-    typer.echo(f"next: cd {folder} && asd run")
+    params = load_workspace(made.root).params
+    typer.echo(f"next: cd {folder} && asd {'run' if params.reproduce is None else 'reproduce all --dry-run'}")
 
 
 def _made(made: Any) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from asd.cli.output import JsonOption, WorkspaceOption, find_workspace, print_js
 from asd.cli.run import Engine, note_revisions, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asd.layout import Cell
     from asd.reproduce.targets import Result
 
 _EXAMPLE = "Example: asd reproduce fig6 --jobs 2   (in a workspace of `asd init DIR --preset reproduce-cpu`)"
@@ -42,6 +45,10 @@ def reproduce(
         Path | None,
         typer.Option(metavar="DIR", help="Where to write; default: results/ here.", show_default=False),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what is stale, why, and about how long it takes; write nothing."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -63,6 +70,9 @@ def reproduce(
     opened = load_workspace(root)
     names = chosen(opened, targets)
     cells = needed(opened, names)
+    if dry_run:
+        _plan(root, cells, jobs, as_json=as_json, verbose=verbose)
+        return
     code = 0
     if run and cells:
         options = [f"--engine={engine}", f"--jobs={jobs}", *(["--verbose"] if verbose else [])]
@@ -81,6 +91,18 @@ def reproduce(
         typer.echo("\n".join(result.text for result in results))
         typer.echo("\n".join(str(file) for file in files))
     raise typer.Exit(code)
+
+
+def _plan(root: Path, cells: Sequence[Cell], jobs: int, *, as_json: bool, verbose: bool) -> None:
+    from asd.cli import dry_run
+    from asd.layout import Layout
+    from asd.run_lock import hold_workspace
+
+    if not cells:
+        typer.echo("nothing to run: these are made from what is here", err=as_json)
+        return
+    with hold_workspace(Layout(root)):
+        dry_run.show(prepare(root, [], quiet=as_json), cells, jobs, as_json=as_json, verbose=verbose)
 
 
 def _run(root: Path, arguments: list[str], *, quiet: bool) -> int:

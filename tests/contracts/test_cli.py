@@ -41,7 +41,7 @@ COMMANDS = {
     ("seeds", "candidates"): ("--json", "--dataset"),
     ("attack", "preview"): ("--json", "--dataset", "--out", "--count", "--train", "--force"),
     ("serve",): ("--host", "--port", "--prefect-port", "--no-runner"),
-    ("reproduce",): ("--json", "--run", "--no-run", "--engine", "--jobs", "--out"),
+    ("reproduce",): ("--json", "--run", "--no-run", "--dry-run", "--engine", "--jobs", "--out"),
     ("rehearse",): ("--json", "--attacks", "--fraction", "--cell", "--target", "--if-due"),
     ("audit", "summary"): ("--json",),
     ("audit", "sample"): ("--json", "--cell"),

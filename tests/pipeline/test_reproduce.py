@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from asd.cli import app
@@ -53,6 +55,31 @@ def test_the_command_writes_pages_facts_and_pictures(finished: Any, tmp_path: Pa
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["fig2.json", "fig2.md", "fig2.svg", "table1.json", "table1.md"]
     assert "| ASD | asd | fast |" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_cells_are_run_once_and_a_second_call_runs_nothing(make_pipeline: Any) -> None:
+    """The flow itself: what is missing is run, kept, and not run again."""
+    pipeline = make_pipeline()
+    params = pipeline.layout.params
+    section = {"preset": "digits", "dataset": "digits", "fig4": SECTION.model_dump()["fig4"]}
+    params.write_text(params.read_text() + yaml.safe_dump({"reproduce": section}))
+    before = pipeline.command("asd", "reproduce", "fig4", "--dry-run")
+    assert "stages are stale" in before.stdout
+    assert not (pipeline.root / "results").exists()
+    first = pipeline.command("asd", "reproduce", "fig4")
+    assert first.returncode == 0, first.stdout
+    assert "| ASD | BadNets |" in first.stdout
+    page = (pipeline.root / "results" / "fig4.md").read_text()
+    assert "not run" not in page
+    assert (pipeline.root / "results" / "fig4.svg").stat().st_size > 1000
+    second = pipeline.command("asd", "reproduce", "fig4")
+    assert "nothing to do: all 14 stages are up to date" in second.stdout
+    facts = json.loads((pipeline.root / "results" / "fig4.json").read_text())
+    assert [row["states"] for row in facts["rows"]] == [["done"], ["done"]]
+    assert (pipeline.root / "results" / "fig4.md").read_text() == page
+    assert "nothing to do" in pipeline.command("asd", "reproduce", "fig4", "--dry-run").stdout
 
 
 def test_a_class_map_that_asd_comes_with_is_found_and_ones_own_goes_first(tmp_path: Path) -> None:
