@@ -97,6 +97,28 @@ def check_variants(workspace: Workspace) -> None:
     workspace.model_variant()
 
 
+def check_engines(workspace: Workspace) -> None:
+    """Check the params of every semi-supervised engine that the cells use; imports them, and torch.
+
+    Raises:
+        ParamsError: no such engine, or params that it does not take.
+    """
+    params = workspace.params
+    wanted: dict[str, Any] = {}
+    for name in params.cells.defenses:
+        common = getattr(workspace.variant("defenses", name).params, "common", None)
+        if hasattr(common, "engine"):
+            wanted[f"defenses.{name}.common"] = common
+    for name in params.cells.attacks:
+        choice = params.seeds.of(name)
+        if choice.use == "transfer":
+            own = f"seeds.for_attack.{name}" if name in params.seeds.for_attack else "seeds"
+            wanted[f"{own}.transfer"] = choice.transfer
+    for where, section in wanted.items():
+        engine = workspace.registry("semisup").get(section.engine)
+        check(engine.Params, section.engine_params, f"{where}.engine_params")
+
+
 def _complete(document: CommentedMap, layout: Layout) -> list[str]:
     added = [name for name in _SHARED if name not in document]
     for name in added:

@@ -94,12 +94,19 @@ def run(
 
 def prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
     """Change and complete params, refresh `asd.lock`, and check every variant before anything runs."""
-    from asd.params_file import check_variants, set_params
+    from asd.layout import Layout
+    from asd.operations.run_record import params_changed
+    from asd.params_file import check_engines, check_variants, set_params
     from asd.readiness import make_ready
     from asd.ship.gates import refuse_impossible
 
+    def refuse(workspace: Workspace) -> None:
+        refuse_impossible(workspace)
+        if any(change.strip().startswith(("defenses.", "seeds.")) for change in changes):
+            check_engines(workspace)
+
     if changes:
-        difference = set_params(root, changes, also=refuse_impossible)
+        difference = set_params(root, changes, also=refuse)
         typer.echo(difference or "params.yaml: no change")
     ready = make_ready(root)
     if ready.added_params:
@@ -108,6 +115,9 @@ def prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
         typer.echo(f"asd.lock: changed {', '.join(ready.changed_code)}", err=quiet)
     check_variants(ready.workspace)
     refuse_impossible(ready.workspace)
+    layout = Layout(root)
+    if params_changed(layout) or not layout.run_record.exists():  # else not: engines import torch
+        check_engines(ready.workspace)
     return ready.workspace
 
 

@@ -1,5 +1,6 @@
 """Changing params.yaml by program, and what is said of mistakes in it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from asd.errors import ParamsError
 from asd.params import load_workspace
-from asd.params_file import check_variants, complete_params, set_params
+from asd.params_file import check_engines, check_variants, complete_params, set_params
 
 MISTAKES = {
     "randm_seed=2": r"unknown key randm_seed; did you mean 'random_seed'\?",
@@ -138,3 +139,30 @@ def test_another_network_begins_with_its_own_params(workspace):
     assert [line.split()[:2] for line in changed.splitlines() if "widths" in line] == [["-", "widths:"]]
     set_params(workspace, ["model.use=small_resnet", "model.widths=[4, 8, 16]"])
     assert load_workspace(workspace).params.model.model_dump()["widths"] == [4, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            ["defenses.asd.common.engine=uda", "defenses.asd.common.engine_params={confidence: 2}"],
+            "defenses.asd.common.engine_params.confidence: Input should be less than or equal to 1, got 2",
+        ),
+        (
+            ["defenses.asd.common.engine=fixmatch", "defenses.asd.common.engine_params={tau: 1}"],
+            "unknown key defenses.asd.common.engine_params.tau",
+        ),
+        (["defenses.asd.common.engine=mixmach"], "did you mean 'mixmatch'"),
+        (
+            ["seeds.use=transfer", "seeds.transfer.engine_params={lambda_u: -1}"],
+            "seeds.transfer.engine_params.lambda_u: Input should be greater than or equal to 0",
+        ),
+    ],
+)
+def test_params_of_an_engine_are_checked_before_anything_is_written(
+    workspace: Path, changes: list[str], message: str
+) -> None:
+    before = (workspace / "params.yaml").read_text()
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        set_params(workspace, changes, also=check_engines)
+    assert (workspace / "params.yaml").read_text() == before
