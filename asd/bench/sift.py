@@ -93,8 +93,10 @@ def measure(
     found = []
     for dataset in datasets or cells.datasets:
         for attack in attacks or cells.attacks:
-            say(f"sifting {dataset}/{attack}")
-            found.append(_measured(workspace, dataset, attack, trials))
+            one = _measured(workspace, dataset, attack, trials)
+            found.append(one)
+            poisoned = ", ".join(str(trial.poisoned) for trial in one.trials)
+            say(f"{dataset}/{attack}: {poisoned} of {ENOUGH} poisoned, {one.seconds:.0f} s")
     return found
 
 
