@@ -22,9 +22,9 @@ NOTES: dict[Origin, str] = {
     "oracle": "evaluation only: drawn with knowledge of what was planted",
     "keys": "keys that a person named as trusted",
     "folder": "trusted images from outside the training set",
+    "transfer": "no seed: the first model was trained on images of another data set",
     "sift": "experimental: chosen by a program from the data itself, poison and all; nobody vouches for "
     "them, and the risk was accepted",
-    "transfer": "no seed: the first model was trained on images of another data set",
 }
 EXTRA = "extra"
 """Folder of the shards with images from outside the training set: the seeds (origin `folder`), or what
