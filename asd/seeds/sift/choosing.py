@@ -171,7 +171,9 @@ def _thumbnails(pictures: Tensor) -> NDArray[np.float32]:
 def choose(view: DataView, found: Signals, params: SiftParams, random_seed: int, trial: int) -> Sifted:
     """Draw the seeds of a trial, `per_class` of each class or all that it has."""
     passed = found.passed(params)
-    order = np.lexsort((-found.last.mean(1), found.dropped, np.logical_not(passed)))
+    # of those that pass the best is what no view was ever sure of: a learnt trigger adds to the first fit
+    worth = np.where(passed, -found.above, found.last.mean(1))
+    order = np.lexsort((-worth, found.dropped, np.logical_not(passed)))
     chosen: dict[int, list[str]] = {}
     at: list[int] = []
     short: dict[int, int] = {}

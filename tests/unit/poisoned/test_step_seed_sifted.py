@@ -17,7 +17,7 @@ from asd.truth import read_truth
 from asd.types import Sample
 
 CLASSES = ("cat", "dog", "owl", "fox")
-EACH = 60
+EACH = 100
 SIFT = {"accept_risk": True, "patches": 32, "per_class": 10, "pool": 20}
 
 
@@ -51,8 +51,8 @@ def write(folder, samples):
 
 @pytest.fixture
 def sifting(pets, tmp_path):
-    """A workspace whose class dog is poisoned by a fifth."""
-    attack = {"patch": "checker", "size": 4, "row": 2, "column": 2, "poison_fraction": 0.05}
+    """A workspace in whose class dog a third is poisoned."""
+    attack = {"patch": "checker", "size": 5, "row": 2, "column": 2, "poison_fraction": 0.12}
     workspace = pets.make_workspace(
         tmp_path / "w", trusted=False, attack=attack, seeds={"use": "sift", "sift": SIFT}
     )
@@ -72,7 +72,7 @@ def test_no_poisoned_picture_is_chosen_and_the_reasons_are_written(pets, sifting
 
     seeds = read_seed_set(folder_of(sifting))
     truth = read_truth(sifting.layout.truth("pets", "badnets"))
-    assert len(truth.keys) == 12
+    assert len(truth.keys) == 48
     assert not set(truth.keys).intersection(seeds.keys)
     assert (seeds.origin, np.bincount(seeds.labels).tolist()) == ("sift", [10, 10, 10, 10])
     assert "nobody vouches for them" in seeds.note
@@ -88,37 +88,37 @@ def test_no_poisoned_picture_is_chosen_and_the_reasons_are_written(pets, sifting
         for sure, agreeing in zip(signals["too_sure"], signals["agreeing"], strict=True)
     ]
     (found,) = measure(sifting, [], ["badnets"], 1, lambda text: None)
-    assert (found.planted, found.share, found.holds) == (12, pytest.approx(12 / 72), True)
+    assert (found.planted, found.share, found.holds) == (48, pytest.approx(48 / 148), True)
     assert [(one.least, one.poisoned, one.poisoned_listed) for one in found.trials] == [(10, 0, 0)]
 
 
-def test_the_truth_is_not_needed_and_equal_params_give_equal_bytes_but_trials_differ(pets, sifting):
+def test_the_truth_is_not_needed_and_equal_params_give_equal_bytes(pets, sifting):
     pets.run(seed, sifting, pets.trial)
     first = pets.file_bytes(folder_of(sifting))
     sifting.layout.truth("pets", "badnets").unlink()
     pets.run(seed, sifting, pets.trial)
-    pets.run(seed, sifting, replace(pets.trial, trial=1))
     assert pets.file_bytes(folder_of(sifting)) == first
-    one, other = (set(read_seed_set(folder_of(sifting, trial)).keys) for trial in (0, 1))
-    assert one != other
 
 
-def test_the_order_of_the_samples_plays_no_part(pets, sifting):
+def test_the_order_of_the_samples_plays_no_part_but_the_trial_does(pets, sifting):
     item = replace(pets.trial, attack="none")
     layout = sifting.layout
     chosen = []
     for order in (1, -1):
-        write(layout.fetched("pets", "train"), list(stripes(4 * EACH))[::order])
+        write(layout.fetched("pets", "train"), list(stripes(160))[::order])
         pets.run(prepare, sifting, pets.no_attack)
         pets.run(poison, sifting, pets.no_attack)
         pets.run(seed, sifting, item)
         chosen.append(pets.file_bytes(layout.seed_set("pets", "none", 0)))
-    assert read_manifest(layout.fetched("pets", "train")).count == 4 * EACH
+    assert read_manifest(layout.fetched("pets", "train")).count == 160
     assert chosen[0] == chosen[1]
+    pets.run(seed, sifting, replace(item, trial=1))
+    one, other = (set(read_seed_set(layout.seed_set("pets", "none", trial)).keys) for trial in (0, 1))
+    assert one != other
 
 
 def test_a_picture_with_two_labels_or_a_copy_is_no_second_seed_and_a_small_class_says_so(pets, sifting):
-    samples = list(stripes(4 * EACH))
+    samples = list(stripes(160))
     foxes = [sample for sample in samples if sample.label == 3]
     doubtful = replace(foxes[0], key="train_8000", label=0)  # a fox that is a cat, too
     copies = [replace(foxes[n], key=f"train_90{n:02d}") for n in range(1, 9)]
