@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from asd.seed_params import SiftParams
 from asd.seeds.sift import agreement, choosing, patches, views
 from asd.seeds.sift.agreement import Fit
+from asd.types import DataView, SampleIndex
 
 
 def pictures(count, channels=3, seed=0):
@@ -141,3 +143,43 @@ def test_the_better_half_is_taken_class_by_class_among_those_that_are_left():
     dropped = np.array([False, False, False, True, False, False, False, True])
     better = choosing.better_half(support, labels, dropped)
     assert better.tolist() == [False, True, True, False, False, True, True, False]
+
+
+def drawn(passing, trial=0):
+    """Seeds of one class of 14, of which the first `passing` pass; number 0 and number 1 look alike."""
+    count = 14
+    keys = tuple(f"k{number:02d}" for number in range(count))
+    labels = np.zeros(count, np.int64)
+    view = DataView(
+        SampleIndex(keys, labels, keys, keys), np.zeros((count, 1, 1, 1), np.uint8), ("a", "b"), False
+    )
+    grey = np.maximum(np.arange(count), 1) * 10
+    found = choosing.Signals(
+        rows=np.arange(count),
+        labels=labels,
+        first=np.zeros((count, 2)),
+        above=np.arange(count) - 20.0,
+        dropped=np.zeros(count, np.bool_),
+        last=np.where(np.arange(count)[:, None] < passing, 1.0, -1.0 - np.arange(count)[:, None] * [0, 1]),
+        thumbnails=np.repeat(grey[:, None], 4, 1).astype(np.float32),
+    )
+    params = SiftParams(per_class=10, pool=10, agree=1)
+    sifted = choosing.choose(view, found, params, 7, trial)
+    assert sifted.seeds.keys == tuple(keys[place] for place in sifted.at)
+    return sifted
+
+
+def test_seeds_are_drawn_from_the_least_sure_that_pass_and_likenesses_come_last():
+    sifted = drawn(passing=12)
+    places = sifted.at.tolist()
+    # 0 to 9 are the pool; one of 0 and 1 is left out, and the next by rank comes for it
+    assert set(places) - {0, 1} == set(range(2, 11))
+    assert (len(set(places)), places[-1], sifted.short, sifted.seeds.limited) == (10, 10, {}, (0,))
+    assert places != drawn(passing=12, trial=1).at.tolist()
+
+
+def test_where_too_few_pass_likenesses_are_taken_and_then_the_rest_by_rank():
+    sifted = drawn(passing=8)
+    places = sifted.at.tolist()
+    assert (set(places[:8]), places[7] in (0, 1)) == (set(range(8)), True)
+    assert (places[8:], sifted.short) == ([8, 9], {0: 2})  # support falls with the number
