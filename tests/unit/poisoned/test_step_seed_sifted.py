@@ -100,6 +100,7 @@ def test_the_truth_is_not_needed_and_equal_params_give_equal_bytes(pets, sifting
     assert pets.file_bytes(folder_of(sifting)) == first
 
 
+@pytest.mark.slow
 def test_the_order_of_the_samples_plays_no_part_but_the_trial_does(pets, sifting):
     item = replace(pets.trial, attack="none")
     layout = sifting.layout
