@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Use = Literal["oracle", "keys", "folder", "transfer"]
+Use = Literal["oracle", "keys", "folder", "transfer", "sift"]
 OUTSIDE: tuple[Use, ...] = ("folder", "transfer")
 """Uses that read the source `seeds`: images from outside the training set."""
 
@@ -43,6 +43,40 @@ class TransferParams(_Params):
     linear: LinearParams = LinearParams()
 
 
+class SiftParams(_Params):
+    """Seeds that nobody vouches for, chosen from the data as given. Experimental."""
+
+    accept_risk: bool = Field(
+        False, description="without it the step refuses; `asd run --accept-risk` sets it to true"
+    )
+    per_class: int = Field(20, ge=10, description="seeds listed of each class")
+    pool: int = Field(60, ge=10, description="best samples of a class that a trial's seeds are drawn from")
+    agree: float = Field(0.5, gt=0, le=1, description="part of the views that must predict the label")
+    too_sure: float = Field(
+        0.95, gt=0.5, lt=1, description="a view is too sure of a label beyond this quantile of a usual class"
+    )
+    apart: float = Field(
+        8.0, ge=0, le=255, description="mean difference of two seeds of a class, as 8x8 pixels of 0 to 255"
+    )
+    patches: int = Field(192, ge=16, le=4096, description="random patches that features are made with")
+    folds: int = Field(5, ge=2, le=50, description="parts that are predicted by fits on the others")
+    ridge: float = Field(0.05, gt=0, description="strength, as a part of the number of samples")
+    most: int = Field(50_000, ge=100, description="samples looked at; of more, every class gives as many")
+
+    @model_validator(mode="after")
+    def _draws_enough(self) -> Self:
+        if self.pool < self.per_class:
+            raise ValueError(f"pool {self.pool} is less than per_class {self.per_class}")
+        return self
+
+
+SIFT_REFUSED = (
+    "sifted seeds are experimental: poisoned pictures may be among them, which can break the "
+    "defense without a sign; nobody vouches for them. Accept the risk with `asd run --accept-risk` "
+    "(seeds.sift.accept_risk: true), or pick seeds with `asd seeds sheet`"
+)
+
+
 class SeedChoice(_Params):
     """Where the trusted samples of a cell come from."""
 
@@ -50,7 +84,8 @@ class SeedChoice(_Params):
         "oracle",
         description="oracle: drawn from truly clean samples (evaluation only); keys: those that people "
         "vouch for (`asd seeds`); folder: trusted images outside the training set; transfer: images of "
-        "another data set, such as ImageNet (both: `asd source set seeds PATH`)",
+        "another data set, such as ImageNet (both: `asd source set seeds PATH`); sift: chosen from the data "
+        "itself (experimental; needs sift.accept_risk)",
     )
     keys_file: str = Field(
         "trusted.csv",
@@ -60,6 +95,7 @@ class SeedChoice(_Params):
         0, ge=0, description="oracle: planted samples among the seeds, in place of clean ones (Table 5)"
     )
     transfer: TransferParams = TransferParams()
+    sift: SiftParams = SiftParams()
 
 
 class SeedParams(SeedChoice):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asd.cli.output import JsonOption, new_app, print_json
+from asd.cli.output import JsonOption, WorkspaceOption, new_app, open_workspace, print_json
 
 if TYPE_CHECKING:
     from asd.bench.poison import PoisonBench
+    from asd.bench.sift import SiftedAttack
 
 HELP = "Measure speed and memory on this machine; figures of two machines cannot be compared."
 
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("poison", epilog="Example: asd bench poison --attack badnets --attack sig --json")(poison)
     group.command("intake", epilog="Example: asd bench intake --images 100000 --form tar")(intake)
     group.command("pipeline", epilog="Example: asd bench pipeline --json")(pipeline)
+    group.command("sift", epilog="Example: asd bench sift cifar10 --attack badnets --trials 3")(sift)
     app.add_typer(group, name="bench")
 
 
@@ -185,3 +187,46 @@ def _show_poison(found: PoisonBench) -> None:
             *(f"{count / 1000:,.1f}" for count in (size.overlay_bytes, size.truth_bytes)),
         )
         typer.echo(" ".join(f"{word:>10}" for word in row))
+
+
+def sift(
+    datasets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DATASET]...", help="Default: those of `cells`.", show_default=False),
+    ] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this variant; may be repeated.", show_default="all in cells"),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials, from 0 on.")] = 3,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Poisoned pictures among sifted seeds, for each attack whose poisoned set the workspace has.
+
+    It reads what was planted, and writes nothing. `asd run` makes the sets (or `asd step poison`).
+    """
+    from asd.bench.sift import measure
+
+    place = open_workspace(workspace)
+    found = measure(place, datasets or [], attack or [], trials, lambda text: typer.echo(text, err=True))
+    if as_json:
+        print_json([asdict(one) | {"holds": one.holds} for one in found])
+        return
+    _show_sift(found)
+
+
+def _show_sift(found: list[SiftedAttack]) -> None:
+    from asd.bench.sift import ENOUGH, MOST
+
+    typer.echo(f"poisoned: most in any class among its first {ENOUGH} seeds, then among all listed, by trial")
+    head = f"{'planted':>8} {'of class':>8} {'seeds':>6} {'poisoned':>15} {'not passed':>10} {'s':>6}"
+    typer.echo(f"{head}  attack")
+    for one in found:
+        numbers = " ".join(f"{trial.poisoned}/{trial.poisoned_listed}" for trial in one.trials)
+        least, short = min(t.least for t in one.trials), max(t.not_passed for t in one.trials)
+        verdict = "" if one.holds else f"  more than {MOST}, or fewer than {ENOUGH} seeds"
+        typer.echo(
+            f"{one.planted:8,} {one.share:8.0%} {least:6} {numbers:>15} {short:10} {one.seconds:6.0f}  "
+            f"{one.dataset}/{one.attack}{verdict}"
+        )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _EXAMPLE = "Example: asd run 'digits/*/asd' -S defenses.asd.stage3.gamma=0.6"
 
 
+_ACCEPT = "seeds.sift.accept_risk=true"
+
+
 class Engine(StrEnum):
     """Who orders the stages."""
 
@@ -45,6 +48,9 @@ def run(
         list[str] | None,
         typer.Option("--set", "-S", metavar="KEY=VALUE", help="Change params.yaml first; may be repeated."),
     ] = None,
+    accept_risk: Annotated[
+        bool, typer.Option("--accept-risk", help="The same as -S seeds.sift.accept_risk=true.")
+    ] = False,
     engine: Annotated[
         Engine, typer.Option(help="prefect: the flow; dvc: one plain `dvc repro`.")
     ] = Engine.prefect,
@@ -70,13 +76,14 @@ def run(
     from asd.operations.start import STOPPED
     from asd.run_lock import hold_workspace
 
+    changes = [*(changes or []), *([_ACCEPT] if accept_risk else [])]
     if dry_run and changes:
-        raise ParamsError("--dry-run runs and changes nothing: give it without -S")
+        raise ParamsError("--dry-run runs and changes nothing: give it without -S and --accept-risk")
     if as_json and not dry_run:
         raise ParamsError("--json goes with --dry-run; `asd table --json` has the results of a run")
     root = find_workspace(workspace)
     with hold_workspace(Layout(root)):
-        ready = prepare(root, changes or [], quiet=as_json)
+        ready = prepare(root, changes, quiet=as_json)
         chosen = select_cells(ready.cells(), cells or [])
         if dry_run:
             dry_run_page.show(ready, chosen, jobs, as_json=as_json, verbose=verbose)

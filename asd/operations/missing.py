@@ -9,7 +9,7 @@ from asd.errors import AsdError
 from asd.operations.forecast import data_facts
 from asd.operations.plan import PlannedStage
 from asd.params import Workspace
-from asd.seed_params import OUTSIDE, Use
+from asd.seed_params import OUTSIDE, SIFT_REFUSED, SeedChoice
 from asd.seeds.standing import no_seed_for, problems
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import read_index, read_manifest
@@ -29,18 +29,21 @@ def missing_seeds(workspace: Workspace, stale: Sequence[PlannedStage]) -> list[s
     for item in stages:
         choice = seeds.of(item.attack_name)
         try:
-            missing.update(dict.fromkeys(_missing(workspace, item.dataset, choice.use, choice.keys_file)))
+            missing.update(dict.fromkeys(_missing(workspace, item.dataset, choice)))
         except AsdError as error:
             missing[str(error)] = None
     return list(missing)
 
 
-def _missing(workspace: Workspace, dataset: str, use: Use, keys_file: str) -> list[str]:
+def _missing(workspace: Workspace, dataset: str, choice: SeedChoice) -> list[str]:
+    use = choice.use
     if use == "oracle":
         return []
+    if use == "sift":
+        return [] if choice.sift.accept_risk else [SIFT_REFUSED]
     if use in OUTSIDE:
         return [] if sources.resolve_source(workspace.layout, sources.SEEDS) else [_NO_FOLDER]
-    return _of_keys(workspace, dataset, keys_file)
+    return _of_keys(workspace, dataset, choice.keys_file)
 
 
 _NO_FOLDER = "no seeds yet: `asd source set seeds PATH`"

@@ -19,7 +19,7 @@ from asd.operations.run_record import Mark, cell_mark, read_marks, stages_of
 from asd.params import Workspace
 from asd.rehearsals import can_rehearse, rehearsal_facts
 from asd.run_lock import holder
-from asd.seed_params import OUTSIDE
+from asd.seed_params import OUTSIDE, SIFT_REFUSED
 from asd.ship import gates
 
 _LOW_DISK = 5 * 10**9
@@ -232,6 +232,8 @@ def _seed_need(workspace: Workspace) -> str:
         return "" if place else f"no seeds yet: `asd source set seeds PATH`, or {tell}"
     if seeds.use == "oracle":
         return ""
+    if seeds.use == "sift":
+        return "" if seeds.sift.accept_risk else SIFT_REFUSED
     named = str(getattr(seeds, "keys_file", "trusted.csv"))
     files = [layout.seeds_by_people / name for name in (named, "trusted.csv")]
     return "" if any(file.is_file() for file in files) else f"no seeds yet: {tell}"

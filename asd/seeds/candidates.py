@@ -27,7 +27,7 @@ def numbered(index: SampleIndex, class_names: Sequence[str]) -> list[list[int]]:
     """
     by_label: list[list[int]] = [[] for _ in class_names]
     labels = index.labels.tolist()
-    for row in _unambiguous(index.content, labels):
+    for row in unambiguous(index.content, labels):
         by_label[labels[row]].append(row)
     numbered_rows = []
     for label, (name, rows) in enumerate(zip(class_names, by_label, strict=True)):
@@ -38,7 +38,8 @@ def numbered(index: SampleIndex, class_names: Sequence[str]) -> list[list[int]]:
     return numbered_rows
 
 
-def _unambiguous(content: Sequence[str], labels: Sequence[int]) -> list[int]:
+def unambiguous(content: Sequence[str], labels: Sequence[int]) -> list[int]:
+    """The first row of each picture, in order; none of a picture that has several labels."""
     first: dict[str, int] = {}
     mixed: set[str] = set()
     for row, picture in enumerate(content):

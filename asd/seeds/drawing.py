@@ -46,7 +46,7 @@ def from_oracle(index: SampleIndex, allowed: Mask, random_seed: int, trial: int)
         chosen[label] = [index.keys[row] for row in generator.permutation(candidates)[:limit]]
         if len(candidates) > limit:
             limited.append(label)
-    return _ranked("oracle", chosen, tuple(limited))
+    return ranked("oracle", chosen, tuple(limited))
 
 
 def mix_in_poisoned(
@@ -73,7 +73,7 @@ def mix_in_poisoned(
         clean = [key for key, of in zip(seeds.keys, seeds.labels.tolist(), strict=True) if of == label]
         bad = [index.keys[row] for row in drawn if index.labels[row] == label]
         chosen[label] = bad + clean[: len(clean) - len(bad)] if bad else clean
-    return _ranked("oracle", chosen, seeds.limited)
+    return ranked("oracle", chosen, seeds.limited)
 
 
 def from_keys(index: SampleIndex, keys: Sequence[str], where: str) -> SeedSet:
@@ -96,13 +96,13 @@ def from_keys(index: SampleIndex, keys: Sequence[str], where: str) -> SeedSet:
             f"{where}: {len(unknown)} of {len(keys)} keys are not in the training set: {shown}"
             f"{nearest(unknown[0], index.keys)}"
         )
-    return _ranked("keys", _by_label((key, labels[key]) for key in keys))
+    return ranked("keys", _by_label((key, labels[key]) for key in keys))
 
 
 def from_outside(index: SampleIndex, random_seed: int, trial: int) -> SeedSet:
     """Rank seed images from outside the training set; `index` is theirs, every one is used."""
     order = rng.numpy_generator(random_seed, trial, "seeds").permutation(len(index))
-    return _ranked("folder", _by_label((index.keys[row], int(index.labels[row])) for row in order))
+    return ranked("folder", _by_label((index.keys[row], int(index.labels[row])) for row in order))
 
 
 def check_outside(outside: SampleIndex, train: SampleIndex) -> None:
@@ -164,7 +164,8 @@ def _by_label(pairs: Iterable[tuple[str, int]]) -> dict[int, list[str]]:
     return grouped
 
 
-def _ranked(origin: Origin, chosen: dict[int, list[str]], limited: tuple[int, ...] = ()) -> SeedSet:
+def ranked(origin: Origin, chosen: dict[int, list[str]], limited: tuple[int, ...] = ()) -> SeedSet:
+    """The seed set in which each label has its keys in the order given."""
     rows = [(key, label, rank) for label in sorted(chosen) for rank, key in enumerate(chosen[label])]
     return SeedSet(
         origin=origin,

@@ -16,17 +16,21 @@ from asd import store
 from asd.errors import DataError, ParamsError
 from asd.types import Labels
 
-Origin = Literal["oracle", "keys", "folder", "transfer"]
+Origin = Literal["oracle", "keys", "folder", "transfer", "sift"]
 
 NOTES: dict[Origin, str] = {
     "oracle": "evaluation only: drawn with knowledge of what was planted",
     "keys": "keys that a person named as trusted",
     "folder": "trusted images from outside the training set",
     "transfer": "no seed: the first model was trained on images of another data set",
+    "sift": "experimental: chosen by a program from the data itself, poison and all; nobody vouches for "
+    "them, and the risk was accepted",
 }
 EXTRA = "extra"
 """Folder of the shards with images from outside the training set: the seeds (origin `folder`), or what
 the first model was trained on (`transfer`)."""
+SIGNALS = "signals.parquet"
+"""Of origin `sift`: why each seed was chosen."""
 INIT, DOMAIN_GAP = "init.safetensors", "domain_gap.json"
 """Of origin `transfer`: the first model, and how far its seeds are from the training data."""
 

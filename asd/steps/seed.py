@@ -11,7 +11,7 @@ from asd.errors import DataError, ParamsError
 from asd.layout import Layout
 from asd.params import Workspace
 from asd.progress import Reporter
-from asd.seed_params import SeedChoice, Use
+from asd.seed_params import SIFT_REFUSED, SeedChoice, Use
 from asd.seeds import drawing, ranking, seed_set
 from asd.seeds.images import load_seed_images
 from asd.seeds.seed_set import SeedSet
@@ -22,6 +22,7 @@ from asd.shards.verify import unchanged
 from asd.shards.write import write_shards
 from asd.sources import SEEDS, check_source
 from asd.steps import StepItem
+from asd.steps._sifted_seeds import sifted_seeds
 from asd.steps._transferred_seeds import transferred_seeds
 from asd.truth import read_truth
 from asd.types import SampleIndex
@@ -48,7 +49,9 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             f"seeds.poisoned is for experiments with seeds.use oracle; got {choice.poisoned} with {use}"
         )
     test = layout.fetched(item.dataset, "test")
-    inputs = (base, overlay, *{"oracle": (truth,), "keys": (), "folder": (test,), "transfer": ()}[use])
+    if use == "sift" and not choice.sift.accept_risk:
+        raise ParamsError(SIFT_REFUSED)
+    inputs = (base, overlay, *{"oracle": (truth,), "folder": (test,)}.get(use, ()))
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
         unchanged(*inputs),
@@ -60,6 +63,8 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             seeds = _keys(workspace, item, index, reporter)
         elif use == "transfer":
             seeds = transferred_seeds(workspace, item, like, _place(layout, use), folder, reporter)
+        elif use == "sift":
+            seeds = sifted_seeds(workspace, item, folder, reporter)
         else:
             outside, place = _outside(layout, like, folder / seed_set.EXTRA)
             drawing.check_outside(outside, index)
@@ -69,7 +74,8 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
             seeds.check_classes(like.class_names)
         seed_set.write_seed_set(folder, seeds, like.class_names)
     if use != "transfer":
-        reporter.say(f"{len(seeds.keys)} trusted samples of {len(like.class_names)} classes ({use})")
+        trusted = "trusted samples" if use != "sift" else "samples that nobody vouches for, taken as trusted,"
+        reporter.say(f"{len(seeds.keys)} {trusted} of {len(like.class_names)} classes ({use})")
 
 
 def _oracle(index: SampleIndex, truth: Path, choice: SeedChoice, random_seed: int, trial: int) -> SeedSet:

@@ -12,7 +12,7 @@ from asd.cli import app, main
 HEAVY = ("torch", "torchvision", "prefect", "dvc", "pandas", "pyarrow", "numpy", "pydantic", "sklearn")
 COMMANDS = {
     ("init",): ("--preset", "--data", "--labels", "--image-size", "--json"),
-    ("run",): ("--dry-run", "--json"),
+    ("run",): ("--dry-run", "--json", "--accept-risk"),
     ("status",): ("--json",),
     ("table",): ("--json", "--over", "--format"),
     ("list",): ("--json",),
@@ -58,6 +58,7 @@ COMMANDS = {
     ("bench", "audit"): ("--json", "--samples", "--epochs"),
     ("bench", "poison"): ("--json", "--attack", "--images", "--poisoned"),
     ("bench", "intake"): ("--json", "--images", "--form"),
+    ("bench", "sift"): ("--json", "--attack", "--trials"),
     ("model", "export"): ("--format", "--json"),
     ("model", "list"): ("--json",),
     ("model", "promote"): (),

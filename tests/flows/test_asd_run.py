@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -155,8 +156,9 @@ def _states(fake: FakeWorkspace) -> dict[str, str]:
 
 
 def test_change_of_params_is_printed_and_checked_before_anything_runs(fake: FakeWorkspace) -> None:
-    good = run(fake, "-S", "random_seed=7", "--engine", "dvc")
+    good = run(fake, "-S", "random_seed=7", "--accept-risk", "--engine", "dvc")
     assert "+random_seed: 7" in good.stdout
+    assert re.search(r"^\+  sift:\n\+    accept_risk: true$", good.stdout, re.MULTILINE)
     bad = run(fake, "-S", "attacks.badnets.poison_fractio=0.1")
     assert (bad.returncode, bad.stdout) == (2, "")
     assert "did you mean" in bad.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from asd import store
 from asd.layout import Cell
+from asd.params_file import set_params
 from asd.shards.manifest import read_manifest
 from asd.shards.read import open_view
 from asd.shards.write import write_shards
@@ -122,6 +123,16 @@ def forbidden(poisoned: Any) -> Iterator[Watch]:
     watch = Watch([path for place in places for path in (place, *place.rglob("*"))])
     yield watch
     watch.close()
+
+
+def test_sifted_seeds_open_no_truth_and_no_test_image(poisoned: Any, forbidden: Watch) -> None:
+    set_params(poisoned.root, ["seeds.use=sift", "seeds.sift.accept_risk=true", "seeds.sift.patches=16"])
+    said = poisoned.step("seed", ASD)
+    assert "that nobody vouches for" in said
+    assert forbidden.opened() == set()
+    set_params(poisoned.root, ["seeds.use=oracle"])
+    poisoned.step("seed", ASD)  # which reads it: so the watch does see
+    assert "badnets.parquet" in {path.name for path in forbidden.opened()}
 
 
 def test_the_stages_open_no_truth_and_no_test_image(poisoned: Any, forbidden: Watch) -> None:

@@ -11,7 +11,7 @@ from asd.audit.evidence.packing import Source
 from asd.errors import DataError, ParamsError
 from asd.layout import Cell, Layout
 from asd.params import Workspace
-from asd.seeds.seed_set import EXTRA
+from asd.seeds.seed_set import EXTRA, SIGNALS
 from asd.shards.manifest import MANIFEST, read_manifest
 from asd.shards.verify import verify_folder
 from asd.steps import STEPS, StepItem, stage_name
@@ -69,6 +69,7 @@ def optional_members(layout: Layout, cell: Cell) -> list[Path]:
     return [
         *(layout.source(name) for name in (cell.dataset, "seeds")),
         *(layout.trusted_seeds, layout.review_log, layout.exclusions),
+        layout.seed_set(cell.dataset, cell.attack, cell.trial) / SIGNALS,
     ]
 
 

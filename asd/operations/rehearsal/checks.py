@@ -16,7 +16,7 @@ from asd.layout import Cell
 from asd.params import Variant, Workspace, check
 from asd.planting import Trigger, choose_rows
 from asd.registry import Registry
-from asd.seed_params import OUTSIDE
+from asd.seed_params import OUTSIDE, SIFT_REFUSED
 from asd.seeds.standing import problems
 from asd.seeds.trusted import read_trusted
 from asd.shards.manifest import MANIFEST, Manifest, read_index, read_manifest
@@ -109,6 +109,10 @@ def check_seeds(workspace: Workspace, cell: Cell, data: Copied) -> None:
             "no vouched seeds: seeds.use is oracle, but nobody knows the truth about data that are not ours; "
             f"{tell}, then `asd run -S seeds.use=keys`"
         )
+    if seeds.use == "sift":
+        if not seeds.sift.accept_risk:
+            raise ParamsError(SIFT_REFUSED)
+        return
     if seeds.use in OUTSIDE:
         if resolve_source(layout, SEEDS) is None:
             raise ParamsError(f"no vouched seeds: `asd source set seeds PATH`, or {tell}")

@@ -20,6 +20,7 @@ from asd.layout import Cell
 from asd.metrics import WHY_UNTRUSTED
 from asd.picture_change import difference, strength
 from asd.pools.history import EpochRow, History
+from asd.seeds.seed_set import NOTES
 from asd.truth import PoisonTruth
 from asd.types import Excluded, SampleIndex
 
@@ -194,6 +195,12 @@ def test_the_result_is_told_with_counts_and_intervals(standard):
 
 def test_oracle_seeds_are_called_evaluation_only(standard):
     assert "1 trusted samples, origin oracle : evaluation only" in words(standard)
+
+
+def test_sifted_seeds_are_not_called_trusted(make_record):
+    text = words(page(make_record(), seeds=SeedNote("sift", NOTES["sift"], 1)))
+    assert "1 samples, origin sift : experimental: chosen by a program" in text
+    assert "nobody vouches for them, and the risk was accepted" in text
 
 
 def test_there_are_figures_3_a_to_d_of_a_meta_split(standard):

@@ -93,3 +93,12 @@ def test_the_facts_name_both(workspace: Path, show: Any) -> None:
     facts = json.loads(show(opened(workspace), as_json=True))
     assert facts["not_fetched"] == ["pets"]
     assert facts["missing_seeds"] == ["no seeds of pets yet: `asd seeds sheet`"]
+
+
+def test_sifted_seeds_are_missing_until_the_risk_is_accepted(tmp_path: Path) -> None:
+    workspace = opened(tmp_path, seeds={"use": "sift"})
+    (found,) = missing_seeds(workspace, stale(*STAGES))
+    assert found.startswith("sifted seeds are experimental")
+    assert "`asd run --accept-risk`" in found
+    accepted = opened(tmp_path, seeds={"use": "sift", "sift": {"accept_risk": True}})
+    assert missing_seeds(accepted, stale(*STAGES)) == []

@@ -149,6 +149,9 @@ def test_without_vouched_seeds_there_is_no_rehearsal(kennel: Kennel) -> None:
     kennel.change(seeds={"use": "folder"})
     with pytest.raises(ParamsError, match="no vouched seeds: `asd source set seeds PATH`"):
         said(kennel)
+    kennel.change(seeds={"use": "sift"})
+    with pytest.raises(ParamsError, match=r"^sifted seeds are experimental"):
+        said(kennel)
 
 
 def test_seeds_that_do_not_fit_the_data_are_refused(kennel: Kennel) -> None:

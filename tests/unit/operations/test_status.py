@@ -86,6 +86,18 @@ def test_seeds_that_nobody_gave_need_a_person(
     assert any("no seeds yet" in text and "`asd seeds sheet`" in text for text in needs)
 
 
+def test_a_risk_that_nobody_accepted_needs_a_person(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = workspace / "params.yaml"
+    params.write_text(params.read_text().replace("use: oracle", "use: sift"))
+    complete_params(workspace)
+    plan_is(monkeypatch)
+    needs = status.status_of(load_workspace(workspace)).needs_you
+    assert any(text.startswith("sifted seeds are experimental") for text in needs)
+    set_params(workspace, ["seeds.sift.accept_risk=true"])
+    needs = status.status_of(load_workspace(workspace)).needs_you
+    assert not any("seeds" in text for text in needs)
+
+
 def test_a_data_set_without_a_source_needs_a_person(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = workspace / "params.yaml"
     params.write_text(params.read_text().replace("use: digits", "use: imagefolder"))

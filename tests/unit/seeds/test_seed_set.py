@@ -198,5 +198,5 @@ def test_who_vouches_is_kept_and_told_in_the_note(tmp_path):
 def test_a_seed_set_of_unknown_origin_is_an_error(tmp_path):
     (tmp_path / "seed_set.json").write_text('{"origin": "dream"}')
 
-    with pytest.raises(DataError, match="wanted origin oracle, keys, folder, transfer, got 'dream'"):
+    with pytest.raises(DataError, match="wanted origin oracle, keys, folder, transfer, sift, got 'dream'"):
         seed_set.read_seed_set(tmp_path)
