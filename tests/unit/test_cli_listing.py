@@ -32,9 +32,11 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "gtsrb",
         "gtsrb-cpu",
         "imagenet-subset",
+        "imagenet-subset-cpu",
         "reproduce",
         "reproduce-cpu",
         "vggface2",
+        "vggface2-cpu",
     ]
     assert all(len(line.split()) > 3 for line in lines)
 
