@@ -203,14 +203,39 @@ def _assign(document: CommentedMap, path: list[str], value: Any) -> None:
     if path[0] in _VARIANTS:
         _check_variant_exists(document, path)
     node = document
-    for word in path[:-1]:
+    for number, word in enumerate(path[:-1], start=1):
         child = node.get(word)
         if child is None:
             child = node[word] = CommentedMap()
         if not isinstance(child, CommentedMap):
             raise ParamsError(f"unknown key {dotted}: {word} is a value, not a section")
+        if _first_place(document, child) != path[:number]:
+            child = node[word] = _own(child)  # else all who share it by an anchor would change
         node = child
     node[path[-1]] = value
+
+
+def _first_place(document: CommentedMap, section: CommentedMap) -> list[str] | None:
+    """Where a section stands; of one that others repeat by `*` or `<<`, where it is written out."""
+    for key, value in document.items():
+        if value is section:
+            return [str(key)]
+        found = _first_place(value, section) if isinstance(value, CommentedMap) else None
+        if found is not None:
+            return [str(key), *found]
+    return None
+
+
+def _own(value: Any) -> Any:
+    """A copy on one line that shares nothing."""
+    if isinstance(value, CommentedMap):
+        made: Any = CommentedMap({key: _own(inner) for key, inner in value.items()})
+    elif isinstance(value, CommentedSeq):
+        made = CommentedSeq([_own(inner) for inner in value])
+    else:
+        return value
+    made.fa.set_flow_style()
+    return made
 
 
 def _leave_network(document: CommentedMap, pairs: Sequence[tuple[list[str], Any]]) -> None:

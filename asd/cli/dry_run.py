@@ -43,6 +43,16 @@ def show(workspace: Workspace, cells: Sequence[Cell], jobs: int, *, as_json: boo
         _say_needs([need for need in wanted if need.needed or not unknown])
 
 
+def show_nothing(*, as_json: bool) -> None:
+    """The plan of what needs no cell."""
+    from asd.operations.plan import Plan
+
+    if as_json:
+        print_json({**_facts(Plan((), 0.0), None, []), "not_fetched": [], "missing_seeds": []})
+    else:
+        typer.echo("nothing to run: these are made from what is here")
+
+
 def _facts(plan: Plan, found: Forecast | None, wanted: Sequence[Need]) -> dict[str, Any]:
     times = {one.stage.name: one for one in found.times} if found else {}
     stale = [

@@ -67,6 +67,8 @@ def reproduce(
     from asd.run_lock import hold_workspace
 
     root = find_workspace(workspace)
+    place = root / "results" if out is None else out
+    _refuse_place(place)
     opened = load_workspace(root)
     names = chosen(opened, targets)
     cells = needed(opened, names)
@@ -83,7 +85,6 @@ def reproduce(
         raise typer.Exit(code)
     opened = load_workspace(root)
     results = [produce(opened, name) for name in names]
-    place = root / "results" if out is None else out
     files = [file for result in results for file in _write(result, place)]
     if as_json:
         print_json([result.facts for result in results])
@@ -99,10 +100,19 @@ def _plan(root: Path, cells: Sequence[Cell], jobs: int, *, as_json: bool, verbos
     from asd.run_lock import hold_workspace
 
     if not cells:
-        typer.echo("nothing to run: these are made from what is here", err=as_json)
+        dry_run.show_nothing(as_json=as_json)
         return
     with hold_workspace(Layout(root)):
         dry_run.show(prepare(root, [], quiet=as_json), cells, jobs, as_json=as_json, verbose=verbose)
+
+
+def _refuse_place(place: Path) -> None:
+    """Refuse, before anything runs, a folder that cannot be: it, or one above it, is a file."""
+    from asd.errors import ParamsError
+
+    there = next((folder for folder in (place, *place.absolute().parents) if folder.exists()), place)
+    if there.exists() and not there.is_dir():
+        raise ParamsError(f"--out {place}: {there} is a file; wanted is a folder")
 
 
 def _run(root: Path, arguments: list[str], *, quiet: bool) -> int:
@@ -117,9 +127,12 @@ def _run(root: Path, arguments: list[str], *, quiet: bool) -> int:
 def _write(result: Result, place: Path) -> list[Path]:
     """The page, the facts and the pictures of one target; an older version of them is replaced."""
     from asd import store
+    from asd.errors import DiskError
 
-    with store.disk_errors(place):
+    try:
         place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # whatever a file system says to a folder that it will not have
+        raise DiskError(f"may not make the folder {place}: {error.strerror}") from error
     page, facts = place / f"{result.target}.md", place / f"{result.target}.json"
     pictures = {place / name: svg for name, svg in result.pictures.items()}
     for file, text in {page: result.text, **pictures}.items():

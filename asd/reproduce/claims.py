@@ -2,7 +2,8 @@
 
 A defense holds under an attack if attack success is at most `MARGIN` above the base rate (the
 same test pictures without the trigger), and breaks if it is more. Where an attack is no more than
-that without a defense, nothing can be decided with it.
+that without a defense, nothing can be decided with it. Nor can it with some of the trials: they
+say nothing of how much trials differ.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asd.reproduce.intervals import Estimate, of_auroc_difference, of_difference
-from asd.reproduce.measured import Entry, accuracy_difference, undefended
+from asd.reproduce.measured import Entry, difference, undefended
 from asd.reproduce.paper import DEFAULT, FIRST_MODEL, NO_DEFENSE, TRANSFERRED
 
 Verdict = Literal["holds", "does not hold", "not decidable"]
@@ -41,17 +42,18 @@ class _Part:
         name: of what, for people.
         estimate: None: cannot be told, for the reason in `why`.
         above: the claim wants the figure above the border; else at most there.
+        why: why it cannot be told, or why the estimate decides nothing.
     """
 
     name: str
     estimate: Estimate | None
     above: bool
     border: float = MARGIN
-    why: str = "not run"
+    why: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        if self.estimate is None:
+        if self.estimate is None or self.why:
             return "not decidable"
         if self.estimate.low > self.border:
             return "holds" if self.above else "does not hold"
@@ -61,9 +63,9 @@ class _Part:
 
     def words(self) -> str:
         if self.estimate is None:
-            return f"{self.name}: {self.why}"
+            return f"{self.name}: {self.why or 'not known'}"
         e = self.estimate
-        trials = "1 trial" if e.trials == 1 else f"{e.trials} trials"
+        trials = self.why or ("1 trial" if e.trials == 1 else f"{e.trials} trials")
         return f"{self.name}: {100 * e.mean:+.1f} ({100 * e.low:+.1f} to {100 * e.high:+.1f}; {trials})"
 
 
@@ -86,12 +88,19 @@ _POOL = "poisoned share of the pool at the end of stage 1, difference in points"
 
 def _held(found: Sequence[Entry], entry: Entry, *, breaks: bool = False) -> _Part:
     """Attack success above the base rate; not to be told where the attack is weak without a defense."""
-    estimate, why = entry.above_base(), "not run"
+    estimate, why = entry.above_base(), _open(entry)
     bare = undefended(found, entry.attack)
     strength = bare.above_base() if bare is not None else None
     if strength is not None and strength.low <= MARGIN:
         estimate, why = None, f"the attack is weak here ({100 * strength.mean:+.1f} without a defense)"
+    elif bare is not None and strength is None and estimate is not None and estimate.low <= MARGIN:
+        why = why or f"without a defense: {bare.why_none or 'not known'}"  # it may just be weak
     return _Part(f"{entry.variant}, {entry.attack}", estimate, breaks, why=why)
+
+
+def _open(*entries: Entry) -> str:
+    """Why nothing is decided yet: an entry has no figures, or those of some trials only; else empty."""
+    return next((why for entry in entries if (why := entry.why_none or entry.partly)), "")
 
 
 def _variant(found: Sequence[Entry], *names: str, attacks: Sequence[str] = ()) -> list[Entry]:
@@ -116,17 +125,33 @@ def _poisoned_seeds(found: Sequence[Entry]) -> list[Claim]:
     safe, unsafe = (_variant(found, four, attacks=of) for of in (("BadNets", "WaNet"), ("Blend", "CLB")))
     return [
         decide("1 to 3 poisoned seeds do no harm", _ASR, [_held(found, e) for e in few]),
-        decide("With 4, BadNets and WaNet still fail", _ASR, [_held(found, e) for e in safe]),
-        decide("With 4, Blend and CLB succeed", _ASR, [_held(found, e, breaks=True) for e in unsafe]),
+        decide(
+            "With 4, BadNets and WaNet still fail" + _without(safe, "BadNets", "WaNet"),
+            _ASR,
+            [_held(found, e) for e in safe],
+        ),
+        decide(
+            "With 4, Blend and CLB succeed" + _without(unsafe, "Blend", "CLB"),
+            _ASR,
+            [_held(found, e, breaks=True) for e in unsafe],
+        ),
     ]
+
+
+def _without(found: Sequence[Entry], *attacks: str) -> str:
+    """Attacks that a claim names and no cell here stands for, in brackets."""
+    here = {entry.attack for entry in found}
+    absent = [attack for attack in attacks if attack not in here]
+    return f" ({' and '.join(absent)}: not among the cells)" if here and absent else ""
 
 
 def _transfer(found: Sequence[Entry]) -> list[Claim]:
     first = [e for e in found if e.variant.startswith(FIRST_MODEL)]
     after = [e for e in found if e.variant.startswith(TRANSFERRED)]
     gains = [
-        _Part(f"{b.variant}, {b.attack}", accuracy_difference(b, a), above=True, border=0.0)
-        for a, b in zip(first, after, strict=True)
+        _difference("acc", f"{b.variant}, {b.attack}", b, a)
+        for b in after
+        for a in _variant(first, b.variant.replace(TRANSFERRED, FIRST_MODEL, 1), attacks=(b.attack,))
     ]
     return [
         decide("The first model has no backdoor", _ASR, [_held(found, e) for e in first]),
@@ -139,14 +164,14 @@ def _stages(found: Sequence[Entry]) -> list[Claim]:
     def losses(variant: str) -> list[_Part]:
         """How much accuracy the default has over a variant."""
         return [
-            _Part(f"{DEFAULT} over {variant.lower()}, {e.attack}", accuracy_difference(d, e), True, 0.0)
+            _difference("acc", f"{DEFAULT} over {variant.lower()}, {e.attack}", d, e)
             for e in _variant(found, variant)
             for d in _variant(found, DEFAULT, attacks=(e.attack,))
         ]
 
     one, two, three = ("Without stage 1", "Without stage 2", "Without stage 3")
     higher = [
-        _asr_difference(e, d)
+        _difference("asr", f"{e.variant}, {e.attack}", e, d)
         for e in _variant(found, two)
         for d in _variant(found, DEFAULT, attacks=(e.attack,))
     ]
@@ -163,16 +188,10 @@ def _stages(found: Sequence[Entry]) -> list[Claim]:
     ]
 
 
-def _asr_difference(entry: Entry, default: Entry) -> _Part:
-    pairs = [
-        (a.metrics["asr"], b.metrics["asr"])
-        for a in entry.done
-        for b in default.done
-        if a.cell.trial == b.cell.trial and a.metrics is not None and b.metrics is not None
-    ]
-    n = entry.count("asr")
-    estimate = of_difference([a for a, _ in pairs], [b for _, b in pairs], n, n) if pairs and n else None
-    return _Part(f"{entry.variant}, {entry.attack}", estimate, above=True, border=0.0)
+def _difference(figure: str, name: str, first: Entry, second: Entry) -> _Part:
+    """Whether one entry has more of a figure than another."""
+    estimate = difference(figure, first, second)
+    return _Part(name, estimate, above=True, border=0.0, why=_open(first, second))
 
 
 def _warm_up(found: Sequence[Entry]) -> list[Claim]:
@@ -182,7 +201,12 @@ def _warm_up(found: Sequence[Entry]) -> list[Claim]:
     weak = [_held(found, e, breaks=True) for e in faster if e.attack in ("WaNet", "CLB")]
     return [
         decide("A faster warm-up lets poison in", _POOL, more),
-        decide("A faster warm-up breaks the defense under WaNet and CLB", _ASR, weak),
+        decide(
+            "A faster warm-up breaks the defense under WaNet and CLB"
+            + _without([e for e in faster if e.attack in ("WaNet", "CLB")], "WaNet", "CLB"),
+            _ASR,
+            weak,
+        ),
     ]
 
 
@@ -203,7 +227,13 @@ def _more_poison(entry: Entry, default: Entry) -> _Part:
             known[0][0][1],
             known[0][1][1],
         )
-    return _Part(f"{entry.variant}, {entry.attack}", estimate, above=True, border=0.0)
+    name, why = f"{entry.variant}, {entry.attack}", _open(entry, default)
+    return _Part(name, estimate, above=True, border=0.0, why=why or _short(len(known), len(entry.trials)))
+
+
+def _short(known: int, wanted: int) -> str:
+    """Where some trials lack a figure that others have; else empty."""
+    return f"known of {known} of {wanted} trials" if 0 < known < wanted else ""
 
 
 def _stage_1(pools: Any) -> tuple[int, int] | None:
@@ -223,6 +253,7 @@ def _reduction(found: Sequence[Entry]) -> list[Claim]:
 
 def _auroc_gain(entry: Entry) -> _Part:
     firsts = [t.pools["meta_split"]["first"] for t in entry.done if t.pools and t.pools.get("meta_split")]
+    firsts = [f for f in firsts if None not in (f["auroc_reduction"], f["auroc_loss"])]
     estimate = None
     if firsts:
         estimate = of_auroc_difference(
@@ -231,7 +262,8 @@ def _auroc_gain(entry: Entry) -> _Part:
             firsts[0]["poisoned"],
             firsts[0]["hard"],
         )
-    return _Part(f"{entry.variant}, {entry.attack}", estimate, above=True, border=0.0)
+    why = _open(entry) or _short(len(firsts), len(entry.trials))
+    return _Part(f"{entry.variant}, {entry.attack}", estimate, above=True, border=0.0, why=why)
 
 
 _OF_TARGET: dict[str, Callable[[Sequence[Entry]], list[Claim]]] = {

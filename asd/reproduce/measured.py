@@ -14,6 +14,8 @@ from asd.reproduce.paper import FIRST_MODEL, NO_DEFENSE, TRANSFERRED, reported
 from asd.reproduce_params import TargetParams
 from asd.tables.rows import OLD_FIGURES, of_cell, states
 
+NOT_RUN = "not run"
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -51,6 +53,22 @@ class Entry:
         """Trials with figures of the present params."""
         return [trial for trial in self.trials if trial.counts]
 
+    @property
+    def why_none(self) -> str:
+        """Why there are no figures; empty where there are some."""
+        if self.done:
+            return ""
+        old = [trial.state for trial in self.trials if trial.state in OLD_FIGURES]
+        if old:
+            return old[0]
+        return "no such model" if any(trial.state == "done" for trial in self.trials) else NOT_RUN
+
+    @property
+    def partly(self) -> str:
+        """How many trials have figures, where it is some of them and not all; else empty."""
+        done, wanted = len(self.done), len(self.trials)
+        return f"{done} of {wanted} trials" if 0 < done < wanted else ""
+
     def values(self, name: str) -> list[float]:
         """One figure of `metrics.json` per finished trial; empty if one of them lacks it."""
         found = [trial.metrics[name] for trial in self.done if trial.metrics is not None]
@@ -77,16 +95,16 @@ class Entry:
         return [(p["poisoned"], p["size"]) for p in found if p.get("poisoned") is not None]
 
 
-def accuracy_difference(first: Entry, second: Entry) -> Estimate | None:
-    """ACC of `first` minus that of `second`, over the trials that both have."""
+def difference(name: str, first: Entry, second: Entry) -> Estimate | None:
+    """`acc` or `asr` of `first` minus that of `second`, over the trials that both have."""
     pairs = [
-        (a.metrics["acc"], b.metrics["acc"])
+        (a.metrics[name], b.metrics[name])
         for a in first.done
         for b in second.done
         if a.cell.trial == b.cell.trial and a.metrics is not None and b.metrics is not None
     ]
-    n = first.count("acc")
-    if not pairs or not n or n != second.count("acc") or any(None in pair for pair in pairs):
+    n = first.count(name)
+    if not pairs or not n or n != second.count(name) or any(None in pair for pair in pairs):
         return None
     return of_difference([a for a, _ in pairs], [b for _, b in pairs], n, n)
 

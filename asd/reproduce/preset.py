@@ -14,7 +14,7 @@ def named(workspace: Workspace) -> str:
     section = workspace.params.reproduce
     name = section.preset if section is not None else ""
     file = PRESETS / f"{name}.yaml"
-    if not file.is_file():
+    if file not in PRESETS.glob("*.yaml"):
         return f"{name} (not one of asd's)"
     original = parse_workspace(workspace.layout, file.read_text()).params
     same = original.model_dump(exclude=_OWN) == workspace.params.model_dump(exclude=_OWN)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asd.metrics import UNTRUSTED, WHY_UNTRUSTED
 from asd.reproduce.claims import MARGIN, Claim
 from asd.reproduce.intervals import Estimate
 from asd.reproduce.measured import Entry
 from asd.reproduce.paper import reported
-from asd.tables.rows import OLD_FIGURES
 
 TITLES = ["variant", "attack", "ACC", "paper", "ASR", "base", "paper", "poison in pool", "trials", "seconds"]
 _ABSENT = "–"
-_NOT_RUN = "not run"
 
 
 def rows(target: str, found: Sequence[Entry]) -> list[list[str]]:
@@ -23,7 +22,7 @@ def rows(target: str, found: Sequence[Entry]) -> list[list[str]]:
 def _row(target: str, entry: Entry) -> list[str]:
     said = reported(target, entry.variant, entry.attack)
     acc, asr, base = (entry.share(name) for name in ("acc", "asr", "asr_base"))
-    state = _state(entry)
+    state = entry.why_none
     seconds = [trial.seconds for trial in entry.done if trial.seconds is not None]
     return [
         entry.variant,
@@ -37,14 +36,6 @@ def _row(target: str, entry: Entry) -> list[str]:
         f"{len(entry.done)} of {len(entry.trials)}",
         f"{sum(seconds):,.0f}" if seconds else _ABSENT,
     ]
-
-
-def _state(entry: Entry) -> str:
-    """Why there are no figures: not run, failed, or of an earlier run; empty where there are some."""
-    if entry.done:
-        return ""
-    old = [trial.state for trial in entry.trials if trial.state in OLD_FIGURES]
-    return old[0] if old else _NOT_RUN
 
 
 def _interval(share: Estimate | None) -> str:
@@ -66,7 +57,9 @@ def notes(dataset: str, preset: str, found: Sequence[Entry]) -> list[str]:
     """What the figures are of, below the table."""
     n = {name: sorted({e.count(name) for e in found if e.count(name)}) for name in ("acc", "asr")}
     tested = {name: " or ".join(f"{count:,}" for count in counts) for name, counts in n.items()}
-    of_test = f"{tested['acc']} test pictures (ACC), {tested['asr']} (ASR)" if n["acc"] else "nothing run yet"
+    counted = [f"{tested[name]} ({name.upper()})" for name in n if n[name]]
+    of_test = f"test pictures: {', '.join(counted)}" if counted else "nothing run yet"
+    untrusted = any(t.metrics.get(UNTRUSTED) is not None for e in found for t in e.done if t.metrics)
     seconds = {str(t.cell): t.seconds for e in found for t in e.done if t.seconds is not None}
     return [
         f"Data set `{dataset}`, preset `{preset}`; {of_test}. In percent, with 95% intervals: of the test "
@@ -74,6 +67,7 @@ def notes(dataset: str, preset: str, found: Sequence[Entry]) -> list[str]:
         "ASR: attack success. base: the same test pictures without the trigger. poison in pool: planted "
         "samples in each trial's final clean pool. paper: Gao et al., CVPR 2023, CIFAR-10, 50,000 images.",
         f"{sum(seconds.values()):,.0f} seconds of training in {len(seconds)} runs, as measured here.",
+        *([f"ACC {_ABSENT}: {WHY_UNTRUSTED}"] if untrusted else []),
     ]
 
 
@@ -84,6 +78,6 @@ def claim_lines(decided: Sequence[Claim]) -> list[str]:
         *lines,
         "",
         f"A defense holds where attack success is at most {100 * MARGIN:g} points above its base rate. A "
-        "claim is decided by 95% intervals; where one reaches over its border, or a cell was not run, it is "
-        "not decidable.",
+        "claim is decided by 95% intervals; where one reaches over its border, or a cell (one trial of it) "
+        "was not run, it is not decidable.",
     ]

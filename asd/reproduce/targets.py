@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -15,8 +16,10 @@ from asd.reproduce import charts, pipeline, preset, sheet, traits
 from asd.reproduce.claims import Claim, claims
 from asd.reproduce.measured import Entry, as_json, cells_of, entries
 from asd.reproduce.paper import NO_DEFENSE, SOURCES
+from asd.reproduce.words import check_words
 from asd.reproduce_params import ReproduceParams, TargetParams
 from asd.tables.formats import markdown
+from asd.tables.rows import params_note
 
 ALL = "all"
 WITHOUT_CELLS = ("table1", "fig2")
@@ -46,9 +49,12 @@ def chosen(workspace: Workspace, names: Sequence[str]) -> list[str]:
     """The targets that are meant; `all` is every one that these params offer.
 
     Raises:
-        ParamsError: no such target, or `params.yaml` does not say which cells stand for it.
+        ParamsError: no such target, `params.yaml` does not say which cells stand for it, or a name
+            in the section would be markup in a table.
     """
     section = workspace.params.reproduce
+    if section is not None:
+        check_words(section)
     offered = [name for name in SOURCES if name in WITHOUT_CELLS or _target(section, name) is not None]
     found: list[str] = []
     for name in names:
@@ -103,6 +109,7 @@ def produce(workspace: Workspace, name: str) -> Result:
     found = entries(workspace, section.dataset, target)
     decided = claims(name, found)
     pictures = _pictures(workspace, name, found)
+    changed = params_note(workspace.layout)
     facts = {
         "target": name,
         "title": SOURCES[name],
@@ -110,8 +117,9 @@ def produce(workspace: Workspace, name: str) -> Result:
         "preset": named,
         "rows": as_json(name, found, named),
         "claims": [claim.as_json() for claim in decided],
+        "warnings": changed,
     }
-    notes = sheet.notes(section.dataset, named, found)
+    notes = [*sheet.notes(section.dataset, named, found), *changed]
     return Result(name, _page(name, found, decided, pictures, notes), facts, pictures)
 
 
@@ -163,19 +171,29 @@ def epoch_rows(layout: Layout, found: Sequence[Entry], name: str) -> list[dict[s
     rows = []
     for entry in found:
         by_epoch: dict[int, list[Mapping[str, Any]]] = {}
-        last = None
         for trial in entry.done:
-            ends = [s["epoch"] for s in (trial.pools or {}).get("stages", [])[: _LAST_STAGE[name]]]
-            last = max((end + 1 for end in ends if end is not None), default=None)
+            last = _last_epoch(trial.pools, _LAST_STAGE[name])
+            if last is None:
+                continue
             for row in store.read_parquet(layout.curves(trial.cell)).to_pylist():
-                by_epoch.setdefault(row["epoch"], []).append(row)
+                if row["epoch"] <= last:
+                    by_epoch.setdefault(row["epoch"], []).append(row)
         rows += [
             {"attack": entry.attack, "variant": entry.variant, "epoch": epoch}
-            | {figure: _mean([row[figure] for row in of_epoch]) for figure in ("acc", "asr")}
+            | {figure: _mean([row.get(figure) for row in of_epoch]) for figure in ("acc", "asr")}
             for epoch, of_epoch in sorted(by_epoch.items())
-            if last is None or epoch <= last
         ]
-    return rows
+    return [row for row in rows if any(row[figure] is not None for figure in _CURVES[name])]
+
+
+def _last_epoch(pools: Mapping[str, Any] | None, stage: int) -> float | None:
+    """The last epoch of a stage, infinite for a defense without pools; None: no epoch, or no audit."""
+    if pools is None:
+        return None
+    ends = [end["epoch"] for end in pools["stages"]]
+    if all(end is None for end in ends):
+        return math.inf
+    return max((end + 1 for end in ends[:stage] if end is not None), default=None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

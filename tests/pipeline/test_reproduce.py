@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from asd.cli import app
+from asd.errors import ParamsError
 from asd.params import Workspace, load_workspace
 from asd.reproduce import targets
 from asd.reproduce_params import ReproduceParams, TargetParams
@@ -55,6 +56,24 @@ def test_the_command_writes_pages_facts_and_pictures(finished: Any, tmp_path: Pa
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["fig2.json", "fig2.md", "fig2.svg", "table1.json", "table1.md"]
     assert "| ASD | asd | fast |" in result.output
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_place_that_cannot_be_is_refused_before_anything_runs(
+    finished: Any, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    words = ["reproduce", "table1", "--out", str(tmp_path / place), "--workspace", str(finished.root)]
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, ParamsError)
+    assert "is a file; wanted is a folder" in str(result.exception)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_plan_of_what_needs_no_cell_is_json_too(finished: Any) -> None:
+    words = ["reproduce", "table1", "--dry-run", "--json", "--workspace", str(finished.root)]
+    facts = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (facts["stages"], facts["stale"]) == (0, [])
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from asd.errors import ParamsError
+from asd.new_workspace import create
 from asd.params import load_workspace
 from asd.params_file import check_engines, check_variants, complete_params, set_params
 
@@ -166,3 +167,43 @@ def test_params_of_an_engine_are_checked_before_anything_is_written(
     with pytest.raises(ParamsError, match=re.escape(message)):
         set_params(workspace, changes, also=check_engines)
     assert (workspace / "params.yaml").read_text() == before
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """The preset whose variants share sections by `&`, `*` and `<<`."""
+    return create(tmp_path / "shared", "reproduce-cpu").root
+
+
+def every_value(value: object, path: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {path.removesuffix("."): value}
+    return {k: v for word, inner in value.items() for k, v in every_value(inner, f"{path}{word}.").items()}
+
+
+SHARED = {
+    "defenses.asd_uda.stage1.n=5": {"defenses.asd_uda.stage1.n"},  # by <<
+    "defenses.asd_uda.common.w=5": {"defenses.asd_uda.common.w"},
+    "defenses.asd_faster.stage3.meta.every=5": {"defenses.asd_faster.stage3.meta.every"},
+    "attacks.badnets_seed1.row=5": {"attacks.badnets_seed1.row"},  # by *
+    "seeds.for_attack.badnets_transfer_all.transfer.epochs=5": {
+        "seeds.for_attack.badnets_transfer_all.transfer.epochs"
+    },
+    "attacks.blend.alpha=0.5": {  # the place itself: all who repeat it
+        *("attacks.blend.alpha", "attacks.blend_seed1.alpha", "attacks.blend_seed2.alpha"),
+        *("attacks.blend_seed3.alpha", "attacks.blend_seed4.alpha"),
+    },
+}
+
+
+@pytest.mark.parametrize(("assignment", "wanted"), SHARED.items())
+def test_a_variant_that_repeats_another_changes_alone(
+    shared: Path, assignment: str, wanted: set[str]
+) -> None:
+    file = shared / "params.yaml"
+    before = every_value(yaml.safe_load(file.read_text()))
+    said = set_params(shared, [assignment])
+    after = every_value(yaml.safe_load(file.read_text()))
+    assert {key for key in after if after[key] != before.get(key)} == wanted
+    assert set(before) <= set(after)
+    assert len(said.splitlines()) <= 2  # nothing else in the file is laid out anew

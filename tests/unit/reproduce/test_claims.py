@@ -120,3 +120,61 @@ def test_the_reduction_is_compared_with_the_loss_on_clean_hard_samples():
     text = "The loss reduction tells poison from clean hard samples better than the loss does"
     assert verdicts("fig3", [entry("ASD", (0.6, 0.05), first=first)]) == {text: "holds"}
     assert verdicts("fig3", [entry("ASD", (0.6, 0.05))]) == {text: "not decidable"}
+
+
+def test_some_of_the_trials_decide_nothing():
+    part = Entry("UDA", "BadNets", (trial(0, 0.6, 0.05), *missing("UDA").trials))
+    (claim,) = claims("table4", [BARE, part])
+    assert claim.verdict == "not decidable"
+    assert claim.because.endswith("; 1 of 2 trials)")
+
+
+def test_a_difference_with_some_of_the_trials_decides_nothing():
+    part = Entry("Without stage 3", "BadNets", (trial(0, 0.3, 0.05), *missing("").trials))
+    found = verdicts("fig6", [BARE, entry("Default", (0.6, 0.05), (0.6, 0.05)), part])
+    assert found["Without stage 3 accuracy drops"] == "not decidable"
+
+
+def test_a_defense_holds_only_against_an_attack_that_is_known_to_work():
+    """The undefended twin is among the cells and was not run: low success may be the attack's weakness."""
+    bare = missing(NO_DEFENSE)
+    (claim,) = claims("table4", [bare, entry("UDA", (0.6, 0.05))])
+    assert claim.verdict == "not decidable"
+    assert "without a defense: not run" in claim.because
+    assert verdicts("table4", [bare, entry("UDA", (0.6, 0.9))]) == {
+        "The split works with UDA": "does not hold"
+    }
+
+
+def test_a_claim_says_which_of_its_attacks_nothing_here_stands_for():
+    found = verdicts("table5", [entry("4 poisoned seeds", (0.6, 0.05))])
+    assert found["With 4, BadNets and WaNet still fail (WaNet: not among the cells)"] == "holds"
+    found = verdicts("fig7", [entry("Default", (0.6, 0.05)), entry("Faster", (0.6, 0.9), attack="WaNet")])
+    text = "A faster warm-up breaks the defense under WaNet and CLB (CLB: not among the cells)"
+    assert found[text] == "holds"
+
+
+def test_figures_that_are_not_known_decide_nothing():
+    """No attack was planted: no attack success, no base rate, no AUROC."""
+    none = {"auroc_loss": None, "auroc_reduction": None, "poisoned": 0, "hard": 0}
+    found = [
+        entry("Default", (None, None), base=None),
+        entry("Without stage 2", (None, None), base=None),
+    ]
+    assert set(verdicts("fig6", found).values()) == {"not decidable"}
+    assert set(verdicts("fig3", [entry("ASD", (0.6, 0.05), first=none)]).values()) == {"not decidable"}
+
+
+def test_a_first_model_that_stands_alone_is_compared_with_nothing():
+    found = [
+        entry("First model", (0.4, 0.06)),
+        entry("First model", (0.4, 0.06), attack="Blend"),
+        entry("Transfer-based ASD", (0.6, 0.05), attack="Blend"),
+    ]
+    gains = claims("table6", found)[2]
+    assert (gains.verdict, gains.because.count("Transfer-based")) == ("holds", 1)
+
+
+def test_a_failed_run_is_called_so():
+    failed = Entry("UDA", "BadNets", (trial(0, 0.6, 0.05, state="failed"),))
+    assert claims("table4", [BARE, failed])[0].because.endswith("UDA, BadNets: failed")

@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
+from asd import store
 from asd.errors import ParamsError
 from asd.layout import Cell
+from asd.new_workspace import create
+from asd.params import load_workspace
 from asd.reproduce import preset, targets
 from asd.reproduce.paper import REPORTED, SOURCES
-from asd.reproduce_params import TargetParams
+from asd.reproduce_params import ReproduceParams, TargetParams
+from asd.tables.rows import WHY_CHANGED
 
 
 def rows_of(result):
@@ -71,7 +76,7 @@ def test_a_row_has_the_mean_of_its_trials_beside_the_paper(opened, put):
     words = rows_of(found)[1]
     assert words[2].startswith("85.0 (")
     assert words[5:] == ["1.0", "–", "3, 5 of 718", "2 of 2", "60"]
-    assert "360 test pictures (ACC), 325 (ASR)" in found.text
+    assert "test pictures: 360 (ACC), 325 (ASR)." in found.text
     assert "fig6.svg" in found.pictures
     assert "![Figure 6: without a stage](fig6.svg)" in found.text
 
@@ -129,3 +134,90 @@ def test_every_target_of_the_paper_has_a_title():
 
 def test_a_cell_of_a_target_is_a_cell(opened):
     assert targets.needed(opened, ["fig6"])[0] == Cell("digits", "badnets", "none", 0)
+
+
+ROW = {"BadNets": "badnets/asd"}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"fig6": {"cells": {"Default": {}}}},
+        {"fig6": {"cells": {"a | b": ROW}}},
+        {"fig6": {"cells": {"two\nlines": ROW}}},
+        {"fig6": {"cells": {"<script>": ROW}}},
+        {"fig6": {"cells": {"![x](http://example.org)": ROW}}},
+        {"fig6": {"cells": {"": ROW}}},
+        {"fig6": {"cells": {"Default": {"`a`": "badnets/asd"}}}},
+        {"preset": "**bold**"},
+        {"dataset": "../digits"},
+    ],
+    ids=str,
+)
+def test_names_that_would_be_markup_are_refused(opened, section):
+    own = ReproduceParams.model_validate({"preset": "digits", "dataset": "digits", **section})
+    other = replace(opened, params=opened.params.model_copy(update={"reproduce": own}))
+    with pytest.raises(ParamsError, match=r"^reproduce\.") as caught:
+        targets.chosen(other, ["all"])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["reproduce", "reproduce-cpu"])
+def test_names_of_the_presets_are_taken(name, tmp_path):
+    made = load_workspace(create(tmp_path / "w", name).root)
+    assert len(targets.chosen(made, ["all"])) == 9
+    assert preset.named(made) == name
+
+
+def test_a_preset_is_looked_for_among_the_presets_only(opened):
+    section = opened.params.reproduce.model_copy(update={"preset": "../presets/digits"})
+    other = replace(opened, params=opened.params.model_copy(update={"reproduce": section}))
+    assert preset.named(other) == "../presets/digits (not one of asd's)"
+
+
+def test_params_that_changed_after_the_last_run_are_said_so(opened, put):
+    put("badnets/asd", 0, 0.9, 0.02)
+    store.write_json(
+        opened.layout.run_record, {"run": None, "params": "another", "stages": {}, "seconds": {}}
+    )
+    found = targets.produce(opened, "fig6")
+    assert found.facts["warnings"] == [WHY_CHANGED]
+    assert WHY_CHANGED in found.text
+
+
+def curve(opened, put, ends, epochs, **figures):
+    """One finished cell of fig7 and fig4 with `ends` of its stages and a curve; its rows."""
+    put("badnets/asd", 0, 0.9, 0.02)
+    cell = Cell("digits", "badnets", "asd", 0)
+    stages = [{"stage": n, "epoch": end, "poisoned": None, "size": None} for n, end in enumerate(ends, 1)]
+    pools = store.read_json(opened.layout.audit_pools(cell)) | {"stages": stages}
+    store.write_json(opened.layout.audit_pools(cell), pools)
+    columns = {"epoch": epochs, **{name: [value] * len(epochs) for name, value in figures.items()}}
+    store.write_parquet(opened.layout.curves(cell), pa.table(columns))
+    target = TargetParams(cells={"Default": {"BadNets": "badnets/asd"}})
+    return targets.entries(opened, "digits", target)
+
+
+def test_a_stage_without_epochs_has_no_curve(opened, put):
+    found = curve(opened, put, [None, 4, 8], [1, 5, 9], acc=0.5, asr=0.1)
+    assert targets.epoch_rows(opened.layout, found, "fig7") == []
+    assert [row["epoch"] for row in targets.epoch_rows(opened.layout, found, "fig4")] == [1, 5]
+
+
+def test_a_defense_without_pools_has_its_whole_curve(opened, put):
+    found = curve(opened, put, [None, None, None], [1, 5, 9], acc=0.5, asr=0.1)
+    assert [row["epoch"] for row in targets.epoch_rows(opened.layout, found, "fig4")] == [1, 5, 9]
+
+
+def test_accuracy_that_nobody_vouches_for_is_no_curve(opened, put):
+    found = curve(opened, put, [2, 4, 8], [1, 3, 5], acc_untrusted=0.5, asr=0.1)
+    assert targets.epoch_rows(opened.layout, found, "fig4") == []
+    (first, second) = targets.epoch_rows(opened.layout, found, "fig7")
+    assert (first["acc"], first["asr"], second["epoch"]) == (None, 0.1, 3)
+
+
+def test_a_run_without_a_first_model_is_not_called_not_run(opened, put):
+    put("badnets/asd", 0, 0.9, 0.02)
+    target = TargetParams(cells={"Transfer-based ASD": {"BadNets": "badnets/asd"}})
+    first, after = targets.entries(opened, "digits", target)
+    assert (first.why_none, after.why_none) == ("no such model", "")
