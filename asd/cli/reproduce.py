@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asd.cli.output import JsonOption, WorkspaceOption, find_workspace, print_json
-from asd.cli.run import Engine, note_revisions, prepare
+from asd.cli.run import Engine, EngineOption, JobsOption, VerboseOption, note_revisions, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,8 @@ def reproduce(
         bool,
         typer.Option("--run/--no-run", help="Run missing and stale cells first, or write what is there."),
     ] = True,
-    engine: Annotated[
-        Engine, typer.Option(help="prefect: the flow; dvc: one plain `dvc repro`.")
-    ] = Engine.prefect,
-    jobs: Annotated[
-        int, typer.Option(min=1, metavar="N", envvar="ASD_JOBS", help="Stages at the same time.")
-    ] = 1,
+    engine: EngineOption = Engine.prefect,
+    jobs: JobsOption = 1,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where to write; default: results/ here.", show_default=False),
@@ -49,7 +45,7 @@ def reproduce(
         bool,
         typer.Option("--dry-run", help="Say what is stale, why, and about how long it takes; write nothing."),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
+    verbose: VerboseOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -30,6 +30,13 @@ class Engine(StrEnum):
     dvc = "dvc"
 
 
+EngineOption = Annotated[Engine, typer.Option(help="prefect: the flow; dvc: one plain `dvc repro`.")]
+JobsOption = Annotated[
+    int, typer.Option(min=1, metavar="N", envvar="ASD_JOBS", help="Stages at the same time.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("run", epilog=_EXAMPLE)(run)
@@ -51,17 +58,13 @@ def run(
     accept_risk: Annotated[
         bool, typer.Option("--accept-risk", help="The same as -S seeds.sift.accept_risk=true.")
     ] = False,
-    engine: Annotated[
-        Engine, typer.Option(help="prefect: the flow; dvc: one plain `dvc repro`.")
-    ] = Engine.prefect,
-    jobs: Annotated[
-        int, typer.Option(min=1, metavar="N", envvar="ASD_JOBS", help="Stages at the same time.")
-    ] = 1,
+    engine: EngineOption = Engine.prefect,
+    jobs: JobsOption = 1,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Say what is stale, why, and about how long it takes; run nothing."),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what dvc and Prefect say too.")] = False,
+    verbose: VerboseOption = False,
     workspace: WorkspaceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print the facts as JSON.")] = False,
 ) -> None:
