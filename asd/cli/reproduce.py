@@ -80,14 +80,18 @@ def reproduce(
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(code)
     opened = load_workspace(root)
-    results = [produce(opened, name) for name in names]
+    _show([produce(opened, name) for name in names], place, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _show(results: Sequence[Result], place: Path, *, as_json: bool) -> None:
+    """Write what was made, and print it."""
     files = [file for result in results for file in _write(result, place)]
     if as_json:
         print_json([result.facts for result in results])
     else:
         typer.echo("\n".join(result.text for result in results))
         typer.echo("\n".join(str(file) for file in files))
-    raise typer.Exit(code)
 
 
 def _plan(root: Path, cells: Sequence[Cell], jobs: int, *, as_json: bool, verbose: bool) -> None:
