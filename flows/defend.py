@@ -6,7 +6,6 @@ cache is off. A task watches a process and computes nothing.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from flows._cells import parse_cell
 from flows._dvc import Outcome, PlannedStage
 from flows._lines import Line
 from flows._screen import Screen, figures, title
+from flows._slots import Slots
 
 MAX_THREADS = 64  # threads that only wait; how many stages work at once is `jobs`
 
@@ -58,11 +58,11 @@ def _stages(count: int) -> str:
 class Work:
     """What the tasks of one run share; no dataclass, since Prefect looks into those."""
 
-    def __init__(self, root: Path, jobs: int, screen: Screen, record: RunRecord) -> None:
+    def __init__(self, root: Path, slots: Slots, screen: Screen, record: RunRecord) -> None:
         self.root = root
         self.screen = screen
         self.record = record
-        self.slots = threading.Semaphore(jobs)
+        self.slots = slots
 
 
 def worth_retrying(_task: Task[..., object], run: TaskRun, state: State) -> bool:
@@ -94,16 +94,16 @@ def run_stage(stage: str, reason: str, work: Work) -> str:
             logger.info(line.text)
         bar.show(line)
 
-    with work.slots:
+    with work.slots.turn(stage):
         work.screen.started(stage, reason)
         work.record.progress(stage)
         begin = time.monotonic()
         outcome = _dvc.repro(work.root, stage, on_line)
-    if outcome.code != 0:
-        if not _process.stopping():
-            work.screen.failed(stage, outcome.message)
-            work.record.failed(stage, outcome.message)
-        raise StageFailedError(stage, outcome)
+        if outcome.code != 0:
+            if not _process.stopping():
+                work.screen.failed(stage, outcome.message)
+                work.record.failed(stage, outcome.message)
+            raise StageFailedError(stage, outcome)
     word = "taken from the cache" if outcome.cached else "done"
     seconds = time.monotonic() - begin
     work.screen.finished(stage, word, seconds)
@@ -157,7 +157,7 @@ def run_stages(
     stages = [stage for stage in plan or _dvc.stale_stages(root, cells) if stage.stale]
     with Screen(verbose=verbose) as screen:
         futures: dict[str, PrefectFuture[str]] = {}
-        work = Work(root, jobs, screen, record or RunRecord(Layout(root)))
+        work = Work(root, Slots(jobs, stages), screen, record or RunRecord(Layout(root)))
         try:
             for stage in stages:  # upstream first, so that one thread can never wait for itself
                 before = [futures[name] for name in stage.upstream if name in futures]
