@@ -90,6 +90,7 @@ def _run(settings: Settings, host: str, certificate: Path | None, key: Path | No
         ws="none",
         limit_concurrency=100,
         timeout_keep_alive=10,
+        timeout_graceful_shutdown=10,  # a client that never reads its answer must not hold Ctrl-C up
     )
     server = uvicorn.Server(config)
     try:

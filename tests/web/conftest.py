@@ -54,7 +54,9 @@ def serving(layout, live=None):
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     settings = Settings(layout, port=port, live=lambda: live or {})
-    config = uvicorn.Config(create_app(settings), log_level="error", lifespan="off", ws="none")
+    config = uvicorn.Config(
+        create_app(settings), log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=3
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -62,7 +64,11 @@ def serving(layout, live=None):
         time.sleep(0.01)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join()
+    thread.join(30)
+    open_ones = [
+        f"{one.client} {one.cycle and one.cycle.scope['path']}" for one in server.server_state.connections
+    ]
+    assert not thread.is_alive(), f"the server goes on: {open_ones}, {server.server_state.tasks}"
     listening.close()
 
 
