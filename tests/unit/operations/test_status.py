@@ -86,6 +86,19 @@ def test_seeds_that_nobody_gave_need_a_person(
     assert any("no seeds yet" in text and "`asd seeds sheet`" in text for text in needs)
 
 
+def test_a_workspace_for_the_papers_tables_is_told_to_run_their_cells(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_is(monkeypatch, stage3__digits_badnets_asd_0="not run yet")
+    told = [
+        text for text in status.status_of(load_workspace(workspace)).needs_you if "not up to date" in text
+    ]
+    params = workspace / "params.yaml"
+    params.write_text(params.read_text() + "\nreproduce: {preset: digits, dataset: digits}\n")
+    now = [text for text in status.status_of(load_workspace(workspace)).needs_you if "not up to date" in text]
+    assert [text.split(":")[0] for text in (*told, *now)] == ["`asd run`", "`asd reproduce all`"]
+
+
 def test_a_risk_that_nobody_accepted_needs_a_person(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = workspace / "params.yaml"
     params.write_text(params.read_text().replace("use: oracle", "use: sift"))
