@@ -112,7 +112,7 @@ def prepare(root: Path, changes: list[str], *, quiet: bool) -> Workspace:
 
     def refuse(workspace: Workspace) -> None:
         refuse_impossible(workspace)
-        if any(change.strip().startswith(("defenses.", "seeds.")) for change in changes):
+        if any(change.strip().startswith(("cells.", "defenses.", "seeds.")) for change in changes):
             check_engines(workspace)
 
     if changes:

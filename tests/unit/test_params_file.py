@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from asd.cli import main
 from asd.errors import ParamsError
 from asd.new_workspace import create
 from asd.params import load_workspace
@@ -166,6 +167,21 @@ def test_params_of_an_engine_are_checked_before_anything_is_written(
     before = (workspace / "params.yaml").read_text()
     with pytest.raises(ParamsError, match=re.escape(message)):
         set_params(workspace, changes, also=check_engines)
+    assert (workspace / "params.yaml").read_text() == before
+
+
+def test_a_cell_whose_engine_was_not_checked_is_not_taken_up(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fault was in params before, in a variant that no cell used."""
+    wrong = {"engine": "fixmatch", "engine_params": {"confidence": 2}}
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["defenses"]["asd_wrong"] = {**params["defenses"]["asd"], "use": "asd", "common": wrong}
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    before = (workspace / "params.yaml").read_text()
+    change = "cells.defenses=[asd, asd_wrong]"
+    assert main(["run", "-S", change, "--workspace", str(workspace)]) == 2
+    assert "engine_params.confidence: Input should be less than or equal to 1" in capsys.readouterr().err
     assert (workspace / "params.yaml").read_text() == before
 
 

@@ -5,49 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from asd import code_lock, store
+from asd import store
 from asd.cli import main
 from asd.errors import BusyError, DataError, ParamsError
 from asd.layout import Cell, Layout
 from asd.operations.plan import Plan, PlannedStage
 from asd.operations.rehearsal import run as running
 from asd.operations.rehearsal.checks import production_cell
-from asd.operations.rehearsal.due import due
 from asd.operations.rehearsal.run import Asked, RehearsalError, rehearse
-from asd.params import Workspace, load_workspace
+from asd.params import load_workspace
 from asd.rehearsals import read_rehearsals
 from asd.run_lock import hold_workspace
 from asd.seeds.trusted import write_trusted
 from asd.shards.manifest import read_index
 from asd.types import SampleIndex
-from tests.unit.rehearsing import NOW, Kennel
+from tests.unit.rehearsing import Kennel
 from tests.unit.ship.conftest import CLEAN
 
 ASKED = Asked(CLEAN, ("badnets",), fraction=0.25, target="dog")
 BARE, DEFENDED = Cell("pets", "badnets", "none", 0), Cell("pets", "badnets", "asd", 0)
-
-
-@pytest.fixture
-def kennel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kennel:
-    """Its data are fetched as they are now; the hashes of the code, which take a second, are made up."""
-
-    def refresh(workspace: Workspace) -> list[str]:
-        kinds = {
-            kind: dict.fromkeys(getattr(workspace.params, kind), "0") for kind in code_lock.VARIANT_KINDS
-        }
-        workspace.layout.code_lock.write_text(yaml.safe_dump({"steps": {"fetch": "0"}, **kinds}))
-        return []
-
-    monkeypatch.setattr(code_lock, "refresh", refresh)
-    monkeypatch.setattr(running, "ask_plan", lambda root, cells, look: Plan((), 0.1))
-    return Kennel(tmp_path / "w")
 
 
 class Flow:
@@ -335,56 +317,7 @@ def test_the_patch_is_as_large_beside_the_picture_as_in_the_preset(kennel: Kenne
     assert (params.patch, params.size, params.row, params.column) == ("checker", 2, 1, 1)
 
 
-# -- when ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("when", "days", "same_data", "is_due"),
-    [
-        ("never", 99, False, False),
-        ("first", 99, False, False),
-        ("monthly", 29, False, False),
-        ("monthly", 30, True, True),
-        ("each_drop", 99, True, False),
-        ("each_drop", 0, False, True),
-    ],
-)
-def test_when_a_rehearsal_is_due_again(
-    kennel: Kennel, when: str, days: int, same_data: bool, is_due: bool
-) -> None:
-    opened = kennel.change(service={"rehearse": when})
-    other = {} if same_data else {"data": "0" * 64}
-    kennel.rehearsed(at=(NOW - timedelta(days=days)).isoformat(), **other)
-    assert bool(due(opened.layout, opened.params, NOW, CLEAN)) is is_due
-
-
-@pytest.mark.parametrize(
-    ("when", "is_due"), [("never", False), ("first", True), ("monthly", True), ("each_drop", True)]
-)
-def test_an_attack_that_was_never_rehearsed_is_due_unless_never(
-    kennel: Kennel, when: str, is_due: bool
-) -> None:
-    opened = kennel.change(service={"rehearse": when, "rehearse_attacks": ["badnets", "blend"]})
-    kennel.rehearsed(at=NOW.isoformat())
-    found = due(opened.layout, opened.params, NOW, CLEAN)
-    assert found.attacks == (("blend",) if is_due else ())
-    kennel.rehearsed(at=NOW.isoformat(), defense="nad", attack="blend")  # of another defense
-    assert bool(due(opened.layout, opened.params, NOW, CLEAN)) is is_due
-
-
 # -- the command ---------------------------------------------------------------------------------
-
-
-def test_if_due_says_why_and_ends_with_0(kennel: Kennel, capsys: pytest.CaptureFixture[str]) -> None:
-    kennel.rehearsed()
-    assert main(["rehearse", "--if-due", "--workspace", str(kennel.root)]) == 0
-    assert capsys.readouterr().out == (
-        "no rehearsal is due: service.rehearse is first, and the last rehearsal is of 2026-11-22\n"
-    )
-    kennel.set(attacks=["badnets"])  # nothing could be rehearsed
-    kennel.change(service={"rehearse": "never"})
-    assert main(["rehearse", "--if-due", "--json", "--workspace", str(kennel.root)]) == 0
-    assert json.loads(capsys.readouterr().out) == {"rehearsals": []}
 
 
 def test_the_command_prints_the_sentence_or_the_facts(
