@@ -17,6 +17,7 @@ from asd.errors import ParamsError, nearest
 from asd.layout import Layout
 from asd.params import Workspace, WorkspaceParams, check, parse_workspace
 from asd.registry import Registry
+from asd.seeds.class_map import check_class_map
 from asd.store import atomic_file
 
 SUBSECTIONS = {
@@ -101,7 +102,7 @@ def check_engines(workspace: Workspace) -> None:
     """Check the params of every semi-supervised engine that the cells use; imports them, and torch.
 
     Raises:
-        ParamsError: no such engine, or params that it does not take.
+        ParamsError: no such engine, params that it does not take, or no such class map.
     """
     params = workspace.params
     wanted: dict[str, Any] = {}
@@ -114,6 +115,7 @@ def check_engines(workspace: Workspace) -> None:
         if choice.use == "transfer":
             own = f"seeds.for_attack.{name}" if name in params.seeds.for_attack else "seeds"
             wanted[f"{own}.transfer"] = choice.transfer
+            check_class_map(choice.transfer.class_map, workspace.layout.seeds_by_people)
     for where, section in wanted.items():
         engine = workspace.registry("semisup").get(section.engine)
         check(engine.Params, section.engine_params, f"{where}.engine_params")

@@ -29,8 +29,8 @@ class TransferParams(_Params):
     names_column: str = Field("label", description="column of a Parquet file that holds the picture's class")
     class_map: str | None = Field(
         None,
-        description="CSV below seeds/ with columns name,class: a class there -> a class here; others are "
-        "left out. asd comes with cifar10_from_imagenet_close.csv and cifar10_from_imagenet_all.csv. "
+        description="CSV below seeds/ with columns name,class_name: a class there -> a class here; others "
+        "are left out. asd comes with cifar10_from_imagenet_close.csv and cifar10_from_imagenet_all.csv. "
         "null: the names are those of the data set",
     )
     per_class: int | None = Field(10, ge=1, description="pictures a class; null: all")

@@ -43,7 +43,9 @@ def reproduce(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what is stale, why, and about how long it takes; write nothing."),
+        typer.Option(
+            "--dry-run", help="Say what is stale, why, and about how long it takes; run and write no result."
+        ),
     ] = False,
     verbose: VerboseOption = False,
     workspace: WorkspaceOption = None,

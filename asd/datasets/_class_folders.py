@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,18 @@ class ClassFolderParams(DatasetParams):
     )
 
 
+def each_once(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes that params name.
+
+    Raises:
+        ValueError: one stands there twice.
+    """
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} stands there twice")
+    return classes
+
+
 @dataclass(frozen=True)
 class Photograph:
     """A picture file of a class: its path, its name relative to the source, its class folder."""
@@ -35,6 +48,17 @@ class Photograph:
     path: Path
     name: str
     class_name: str
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            UnreadableError: it cannot be read.
+        """
+        data = read_file(self.path)
+        if isinstance(data, UnreadableError):
+            raise data
+        return data
 
 
 def photographs(source: Path, part: Path, classes: Sequence[str]) -> list[Photograph]:
@@ -83,9 +107,7 @@ def samples_of(
     """Decode photographs one after the other."""
     place = {name: i for i, name in enumerate(classes)}
     for photograph in chosen:
-        data = read_file(photograph.path)
-        if isinstance(data, UnreadableError):
-            raise data
+        data = photograph.read()
         key = f"{split}_{name_key(photograph.name)}"
         image = decode_picture(data, photograph.name, image_size=params.image_size, fit=params.fit)
         yield Sample(key, image, place[photograph.class_name], photograph.name)

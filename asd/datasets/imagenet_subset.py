@@ -18,6 +18,7 @@ from asd.datasets._class_folders import (
     ClassFolderParams,
     Photograph,
     check_enough,
+    each_once,
     photographs,
     samples_of,
 )
@@ -74,10 +75,7 @@ class Params(ClassFolderParams):
     @field_validator("classes")
     @classmethod
     def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [name for name, count in Counter(classes).items() if count > 1]
-        if twice:
-            raise ValueError(f"{twice[0]} stands there twice")
-        return classes
+        return each_once(classes)
 
 
 def chosen_files(params: Params, source: Path) -> list[Path]:

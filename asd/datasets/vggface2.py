@@ -9,10 +9,11 @@ and lists them in `sources/`. Nothing is downloaded.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from asd.datasets._base import (
     LoadedSplit,
@@ -27,8 +28,10 @@ from asd.datasets._class_folders import (
     ClassFolderParams,
     Photograph,
     check_enough,
+    each_once,
     photographs,
     samples_of,
+    some,
 )
 from asd.errors import DataError
 from asd.progress import Reporter
@@ -47,6 +50,11 @@ class Params(ClassFolderParams):
         "held_out", description="held_out: a share of the pictures, by content; folder: a test set of yours"
     )
     held_out: float = Field(0.2, gt=0, lt=1, description="that share")
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return classes if classes is None else each_once(classes)
 
 
 def chosen_files(params: Params, source: Path) -> list[Path]:
@@ -67,8 +75,9 @@ def load(params: Params, split: Split, source: Path | None, reporter: Reporter) 
     source = need_source(source, "vggface2")
     names, found = _chosen(params, source)
     test = split == "test"
-    found = [one for one in found if is_held_out(one.path.read_bytes(), params.held_out) == test]
+    found = [one for one in found if is_held_out(one.read(), params.held_out) == test]
     check_not_empty(len(found), split, source)
+    _check_each(found, names, split, params.held_out)
     place = {name: i for i, name in enumerate(names)}
     labels = np.array([place[one.class_name] for one in found], dtype=np.int64)
     rows = class_balanced_part(labels, params.limit_of(split), split)
@@ -84,6 +93,16 @@ def _chosen(params: Params, source: Path) -> tuple[tuple[str, ...], list[Photogr
     found = photographs(source, part, names)
     check_enough(Counter(one.class_name for one in found), names, params.least, part)
     return names, found
+
+
+def _check_each(found: list[Photograph], names: Sequence[str], split: Split, held_out: float) -> None:
+    """Every identity needs pictures in both parts, which are drawn by content."""
+    empty = sorted(set(names) - {one.class_name for one in found})
+    if empty:
+        raise DataError(
+            f"{split}: held_out {held_out} left no picture of {some(empty)}; choose another held_out, or "
+            "identities with more pictures"
+        )
 
 
 def _largest(part: Path, wanted: int) -> tuple[str, ...]:

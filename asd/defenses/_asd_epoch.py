@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asd.defenses.asd import Params, PoolParams, engine_of, grown_per_class, learning_rate
 from asd.errors import ParamsError
@@ -42,6 +43,21 @@ class AsdEpoch:
         self.run_ = run
         self.params = params
         self.engine, self.engine_params = engine_of(params, run.context.plugins)
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Refuse, before the first epoch, what the network or the data have no room for later on."""
+        params, labels = self.params, self.run_.labels
+        if params.common.last_epoch > params.stage2.end:
+            layers = self.run_.state.model.layer_names
+            if params.stage3.meta.layers > len(layers):
+                raise ParamsError(
+                    f"stage3.meta.layers: the network has {len(layers)} ({', '.join(layers)}), "
+                    f"got {params.stage3.meta.layers}"
+                )
+            check_floor("stage3", params.stage3.pools.class_floor, params.stage3.gamma, labels)
+        if params.stage2.end > params.stage1.end:
+            check_floor("stage2", params.stage2.pools.class_floor, params.stage2.alpha, labels)
 
     def run(self, epoch: int, split: SplitRule) -> EpochRow:
         """Score, split and train; gives the epoch's row of the history."""
@@ -89,11 +105,15 @@ class AsdEpoch:
         """Class-aware (section 4.1)."""
         run = self.run_
         per_class = grown_per_class(self.params.stage1, epoch)
-        if not run.context.seeds.any():  # transferred seeds: an empty pool has nothing to train on
-            per_class = max(per_class, self.params.stage1.n)
-            if not per_class:
-                raise ParamsError("stage1.n 0 leaves the clean pool empty: transferred seeds are not in it")
+        if not run.context.seeds.any():
+            per_class = max(per_class, self._first_growth())
         return Split(split_class_aware(scores.losses, run.labels, run.context.seeds, per_class=per_class))
+
+    def _first_growth(self) -> int:
+        """Samples a class where the pool would be empty: of transferred seeds none is in it."""
+        if not self.params.stage1.n:
+            raise ParamsError("stage1.n 0 leaves the clean pool empty: transferred seeds are not in it")
+        return self.params.stage1.n
 
     def split_stage2(self, epoch: int, scores: Scores) -> Split:
         """Class-agnostic (section 4.1)."""
@@ -130,7 +150,12 @@ class AsdEpoch:
             f"fit more than {tries[-1]['fitted_share']:.0%} of the distrusted samples, wanted "
             f"{meta.least_fit:.0%}); the clean pool stays as it was"
         )
-        return Split(PoolMembership(reference, "kept"), virtual_losses, [warning], {"virtual": tries})
+        kept = PoolMembership(reference, "kept")
+        if not reference.any():  # the first epoch of all, with transferred seeds
+            growth = self._first_growth()
+            kept = split_class_aware(scores.losses, self.run_.labels, reference, per_class=growth)
+            warning = f"{warning}; it was empty, so {growth} samples a class are let in"
+        return Split(kept, virtual_losses, [warning], {"virtual": tries})
 
     def _has_meta_split(self, epoch: int) -> bool:
         since = epoch - self.params.stage2.end
@@ -156,6 +181,20 @@ class AsdEpoch:
     def _options(self, pools: PoolParams) -> dict[str, Any]:
         forced = self.run_.context.seeds if pools.union_seeds else None
         return {"class_floor": pools.class_floor, "forced": forced}
+
+
+def check_floor(stage: str, floor: int, share: float, labels: NDArray[np.int64]) -> None:
+    """Check that a floor of samples a class (fewer where a class has fewer) fits into a share of all.
+
+    Raises:
+        ParamsError: it does not.
+    """
+    needed, room = int(np.minimum(np.bincount(labels), floor).sum()), int(len(labels) * share)
+    if needed > room:
+        raise ParamsError(
+            f"{stage}.pools.class_floor {floor} needs {needed} places, but {share} of {len(labels)} samples "
+            f"are {room}"
+        )
 
 
 @contextlib.contextmanager

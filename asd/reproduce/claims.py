@@ -2,8 +2,8 @@
 
 A defense holds under an attack if attack success is at most `MARGIN` above the base rate (the
 same test pictures without the trigger), and breaks if it is more. Where an attack is no more than
-that without a defense, nothing can be decided with it. Nor can it with some of the trials: they
-say nothing of how much trials differ.
+that without a defense, nothing can be decided with it. Nor can it where the model hardly does better
+than guessing, or with some of the trials: they say nothing of how much trials differ.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def _held(found: Sequence[Entry], entry: Entry, *, breaks: bool = False) -> _Par
         estimate, why = None, f"the attack is weak here ({100 * strength.mean:+.1f} without a defense)"
     elif bare is not None and strength is None and estimate is not None and estimate.low <= MARGIN:
         why = why or f"without a defense: {bare.why_none or 'not known'}"  # it may just be weak
+    if entry.guesses:
+        estimate, why = None, entry.guesses
     return _Part(f"{entry.variant}, {entry.attack}", estimate, breaks, why=why)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asd import store
@@ -26,6 +26,7 @@ class Trial:
         metrics: ACC and ASR with their counts, of the final or of the first model; None: not run.
         pools: `pools.json` of the audit; None: not run.
         seconds: of the three stages.
+        class_count: of the data set; 0: not known.
     """
 
     cell: Cell
@@ -33,6 +34,7 @@ class Trial:
     metrics: Mapping[str, Any] | None
     pools: Mapping[str, Any] | None
     seconds: float | None
+    class_count: int = 0
 
     @property
     def counts(self) -> bool:
@@ -89,6 +91,19 @@ class Entry:
         asr, base, n = self.values("asr"), self.values("asr_base"), self.count("asr")
         return of_difference(asr, base, n, n) if asr and base and n else None
 
+    @property
+    def guesses(self) -> str:
+        """In words, where the model of a trial is little better than one that guesses; else empty.
+
+        Such a model has no backdoor to speak of, nor anything else.
+        """
+        for trial in self.done:
+            acc = trial.metrics["acc"] if trial.metrics is not None else None
+            if acc is not None and trial.class_count and acc <= 1.5 / trial.class_count:
+                guess = 100 / trial.class_count
+                return f"the model is of no use (accuracy {100 * acc:.1f}, by guessing {guess:.1f})"
+        return ""
+
     def pool_poison(self) -> list[tuple[int, int]]:
         """Poisoned samples in the final pool, and its size, of each finished trial that knows them."""
         found = [trial.pools["final"] for trial in self.done if trial.pools is not None]
@@ -141,13 +156,16 @@ def entries(workspace: Workspace, dataset: str, target: TargetParams) -> list[En
 def _trial(layout: Layout, cell: Cell, state: str) -> Trial:
     metrics = store.read_json(layout.metrics(cell)) if layout.metrics(cell).exists() else None
     pools = store.read_json(layout.audit_pools(cell)) if layout.audit_pools(cell).exists() else None
-    return Trial(cell, state, metrics, pools, of_cell(layout, cell)["seconds"])
+    if metrics is None and state == "stale":  # a mark of a dry run, or of a run that was stopped
+        state = "missing"
+    classes = len((metrics or {}).get("per_class_accuracy") or ())
+    return Trial(cell, state, metrics, pools, of_cell(layout, cell)["seconds"], classes)
 
 
 def _first_model(entry: Entry) -> Entry:
     """The same trials with the figures of the model before ASD (Table 6, first row)."""
     trials = tuple(
-        Trial(trial.cell, trial.state, trial.metrics.get("init") if trial.metrics else None, None, None)
+        replace(trial, metrics=trial.metrics.get("init") if trial.metrics else None, pools=None, seconds=None)
         for trial in entry.trials
     )
     return Entry(entry.variant.replace(TRANSFERRED, FIRST_MODEL, 1), entry.attack, trials)

@@ -39,6 +39,20 @@ def find_class_map(name: str, folder: Path) -> Path:
     return shipped.get(name, own) if not own.exists() else own
 
 
+def check_class_map(name: str | None, folder: Path) -> None:
+    """Check that there is such a file, before anything runs; what is in it can be told with the data.
+
+    Raises:
+        ParamsError: there is none.
+    """
+    if name is not None and not find_class_map(name, folder).is_file():
+        shipped = ", ".join(sorted(file.name for file in _SHIPPED.glob("*.csv")))
+        raise ParamsError(
+            f"seeds.transfer.class_map: no file seeds/{name}; write lines name,class_name into it, or take "
+            f"one that asd comes with: {shipped}"
+        )
+
+
 def read_class_map(path: Path, class_names: Sequence[str]) -> Mapping[str, str]:
     """Class there -> class here.
 

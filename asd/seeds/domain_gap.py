@@ -79,9 +79,11 @@ def below_chance(gap: dict[str, Any]) -> list[str]:
             else ("agreement", facts["agreement"])
         )
         if share is not None and share < gap["chance"]:
+            nearest = facts["nearest"]
+            where = f" (their features lie nearest to {nearest})" if nearest != name else ""
             warnings.append(
-                f"{name}: {word} {share:.0%} is below chance ({gap['chance']:.0%}); its seeds do not "
-                f"fit the data (their features lie nearest to {facts['nearest']})"
+                f"{name}: {word} {share:.0%} is below chance ({gap['chance']:.0%}); its seeds do not fit "
+                f"the data{where}"
             )
     return warnings
 

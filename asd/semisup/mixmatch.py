@@ -21,7 +21,9 @@ VIEWS = 2
 class Params(BaseParams):
     """MixMatch's constants."""
 
-    temperature: float = Field(0.5, gt=0, description="T of the sharpening")
+    temperature: float = Field(
+        0.5, ge=0.1, description="T of the sharpening; powers of small shares underflow below 0.1"
+    )
     mix: float = Field(0.75, gt=0, description="both parameters of the Beta distribution")
     lambda_u: float = Field(15, ge=0, description="weight of the consistency loss at the end of its ramp")
     interleave: bool = Field(

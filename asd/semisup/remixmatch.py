@@ -33,7 +33,9 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 class Params(BaseParams):
     """ReMixMatch's constants."""
 
-    temperature: float = Field(0.5, gt=0, description="T of the sharpening")
+    temperature: float = Field(
+        0.5, ge=0.1, description="T of the sharpening; powers of small shares underflow below 0.1"
+    )
     mix: float = Field(0.75, gt=0, description="both parameters of the Beta distribution")
     anchored: int = Field(
         2, ge=1, description="K: strong views of each image; the paper's is 8, TorchSSL's 2"
@@ -46,7 +48,9 @@ class Params(BaseParams):
     )
     average_over: int = Field(128, ge=1, description="batches over which the mean guess is taken")
     prior: tuple[float, ...] | None = Field(
-        None, description="expected share of each class among the unlabelled images; null: equal shares"
+        None,
+        min_length=2,
+        description="expected share of each class among the unlabelled images; null: equal shares",
     )
     strong: StrongParams = StrongParams()
 

@@ -14,12 +14,12 @@ from asd.errors import DataError
 from asd.params import Workspace
 from asd.progress import Reporter
 from asd.seed_params import SeedChoice
-from asd.seeds import domain_gap, seed_set
+from asd.seeds import domain_gap, drawing, seed_set
 from asd.seeds.class_map import find_class_map, read_class_map
 from asd.seeds.images import Naming, load_seed_images
 from asd.seeds.seed_set import SeedSet
 from asd.seeds.trusted import read_trusted
-from asd.shards.manifest import Manifest
+from asd.shards.manifest import Manifest, read_index
 from asd.shards.read import open_view
 from asd.shards.write import write_shards
 from asd.steps import StepItem
@@ -36,7 +36,8 @@ def transferred_seeds(
         place: where the pictures of the other data set lie.
 
     Raises:
-        DataError, ParamsError: a class without a picture, a class map that does not fit.
+        DataError, ParamsError: a class without a picture, a picture of the test split, a class map that
+            does not fit.
     """
     choice = workspace.params.seeds.of(item.attack_name)
     seed = rng.derive_seed(workspace.params.random_seed, "trial", item.trial_number)
@@ -44,6 +45,8 @@ def transferred_seeds(
     extra.mkdir()
     count = _write_pictures(workspace, choice, like, place, extra, seed)
     layout = workspace.layout
+    test = read_index(layout.fetched(item.dataset, "test"))
+    drawing.check_not_tested_on(read_index(extra), test, place)
     view = open_view(
         layout.fetched(item.dataset, "train"),
         overlay=layout.poisoned(item.dataset, item.attack_name, "train"),

@@ -51,7 +51,7 @@ def run(workspace: Workspace, item: StepItem, reporter: Reporter) -> None:
     test = layout.fetched(item.dataset, "test")
     if use == "sift" and not choice.sift.accept_risk:
         raise ParamsError(SIFT_REFUSED)
-    inputs = (base, overlay, *{"oracle": (truth,), "folder": (test,)}.get(use, ()))
+    inputs = (base, overlay, *{"oracle": (truth,), "folder": (test,), "transfer": (test,)}.get(use, ()))
     with (
         store.atomic_directory(layout.seed_set(item.dataset, attack, trial)) as folder,
         unchanged(*inputs),

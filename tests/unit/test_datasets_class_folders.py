@@ -138,6 +138,8 @@ def test_a_broken_picture_is_named(imagenet: Path) -> None:
 def test_a_class_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="n01484850 stands there twice"):
         imagenet_subset.Params(classes=("n01484850", "n01560419", "n01484850"))
+    with pytest.raises(ValueError, match="n000002 stands there twice"):
+        vggface2.Params(classes=("n000002", "n000002"))
 
 
 # -- the list in git -----------------------------------------------------------------------
@@ -232,6 +234,23 @@ def test_named_identities_are_taken_in_their_order(faces: Path) -> None:
 def test_identities_that_cannot_be_had_are_named(faces: Path, given: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         load(vggface2, faces, "train", **{**FEW, **given})
+
+
+def test_an_identity_without_a_test_picture_is_named(faces: Path) -> None:
+    """With a share of one hundredth no picture of these is drawn but one."""
+    drawn = {path.parent.name for path in faces.glob("train/*/*") if is_held_out(path.read_bytes(), 0.01)}
+    empty = sorted({"n000002", "n000004", "n000006"} - drawn)
+    assert empty
+    said = rf"^test: held_out 0\.01 left no picture of {', '.join(empty)}; choose"
+    with pytest.raises(DataError, match=said):
+        load(vggface2, faces, "test", **{**FEW, "held_out": 0.01})
+
+
+def test_an_identity_file_that_cannot_be_read_is_named(faces: Path) -> None:
+    broken = faces / "train" / "n000002" / "9999_01.jpg"
+    broken.symlink_to(faces / "nothing")
+    with pytest.raises(DataError, match=r"cannot read .*9999_01\.jpg: No such file"):
+        load(vggface2, faces, "train", **FEW)
 
 
 def test_a_folder_without_train_says_what_was_wanted(tmp_path: Path) -> None:

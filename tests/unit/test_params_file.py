@@ -159,6 +159,14 @@ def test_another_network_begins_with_its_own_params(workspace):
             ["seeds.use=transfer", "seeds.transfer.engine_params={lambda_u: -1}"],
             "seeds.transfer.engine_params.lambda_u: Input should be greater than or equal to 0",
         ),
+        (
+            ["seeds.use=transfer", "seeds.transfer.class_map=mine.csv"],
+            "seeds.transfer.class_map: no file seeds/mine.csv",
+        ),
+        (
+            ["defenses.asd.common.engine=remixmatch", "defenses.asd.common.engine_params={prior: []}"],
+            "defenses.asd.common.engine_params.prior: Tuple should have at least 2 items",
+        ),
     ],
 )
 def test_params_of_an_engine_are_checked_before_anything_is_written(

@@ -9,6 +9,7 @@ from PIL import Image
 from asd import store
 from asd.errors import DataError, ParamsError
 from asd.seeds.seed_set import read_seed_set
+from asd.shards.read import iter_samples
 from asd.sources import set_source
 from asd.steps import seed
 from asd.training import transfer
@@ -100,6 +101,20 @@ def test_a_class_map_that_leaves_a_class_empty_is_refused(pets, workspace):
     assert not folder_of(workspace).exists()
 
 
+def test_a_picture_of_the_test_split_is_refused(pets, workspace, tmp_path):
+    """What the first model was trained on measures nothing."""
+    tested = next(iter_samples(workspace.layout.fetched("pets", "test")))
+    twin = Image.fromarray(np.ascontiguousarray(tested.image.transpose(1, 2, 0)))
+    twin.save(tmp_path / "foreign" / "poodle" / "twin.png")
+    set_source(workspace.layout, "seeds", tmp_path / "foreign")
+    changed = pets.with_seeds(workspace, {"use": "transfer", "transfer": {**TRANSFER, "per_class": None}})
+    with pytest.raises(
+        DataError, match=r"^1 of 17 seed images are in the test split too, such as poodle/twin"
+    ):
+        pets.run(seed, changed, pets.trial)
+    assert not folder_of(workspace).exists()
+
+
 def test_a_class_map_outside_the_seeds_folder_is_refused(pets, workspace):
     changed = pets.with_seeds(workspace, {"use": "transfer", "transfer": {"class_map": "../map.csv"}})
     with pytest.raises(ParamsError, match=r"wanted a file below seeds/, got '\.\./map\.csv'"):
@@ -108,7 +123,9 @@ def test_a_class_map_outside_the_seeds_folder_is_refused(pets, workspace):
 
 def test_an_engine_param_out_of_range_is_refused(pets, workspace):
     section = {"use": "transfer", "transfer": {**TRANSFER, "engine_params": {"temperature": 0}}}
-    with pytest.raises(ParamsError, match=r"seeds\.transfer\.engine_params\.temperature: .* greater than 0"):
+    with pytest.raises(
+        ParamsError, match=r"seeds\.transfer\.engine_params\.temperature: .* greater than or equal to 0\.1"
+    ):
         pets.run(seed, pets.with_seeds(workspace, section), pets.trial)
 
 

@@ -52,6 +52,7 @@ def put(opened) -> Put:
         attack, defense = pair.split("/")
         cell = Cell("digits", attack, defense, trial)
         figures = {"acc": acc, "n_acc": 360, "asr": asr, "n_asr": 325, "asr_base": base}
+        figures["per_class_accuracy"] = {str(digit): acc for digit in range(10)}
         store.write_json(opened.layout.metrics(cell), {**figures, "init": init})
         stages = [{"stage": 1, "epoch": 9, "poisoned": stage_1[0], "size": stage_1[1]}]
         pools = {"final": {"size": 718, "poisoned": poison}, "stages": stages, "meta_split": None}

@@ -1,5 +1,7 @@
 """Claims hold, do not hold or stay open, by intervals; what was not run decides nothing."""
 
+import pytest
+
 from asd.layout import Cell
 from asd.reproduce.claims import claims
 from asd.reproduce.measured import Entry, Trial
@@ -13,7 +15,7 @@ def trial(number, acc, asr, *, base=0.05, state="done", stage_1=(0, 1500), first
         "stages": [{"poisoned": stage_1[0], "size": stage_1[1], "epoch": 9}],
         "meta_split": None if first is None else {"first": first},
     }
-    return Trial(Cell("cifar10", "badnets", "asd", number), state, metrics, pools, 1.0)
+    return Trial(Cell("cifar10", "badnets", "asd", number), state, metrics, pools, 1.0, 10)
 
 
 def entry(variant, *figures, attack="BadNets", **more):
@@ -61,6 +63,25 @@ def test_an_attack_that_is_weak_without_a_defense_decides_nothing():
     (claim,) = claims("table4", [weak, entry("UDA", (0.6, 0.05))])
     assert claim.verdict == "not decidable"
     assert "the attack is weak here (+3.0 without a defense)" in claim.because
+
+
+@pytest.mark.parametrize(("acc", "asr", "base"), [(0.1, 1.0, 1.0), (0.1, 0.0, 0.0), (0.149, 0.9, 0.1)])
+def test_a_model_that_guesses_neither_holds_nor_breaks(acc, asr, base):
+    """Always the target, never the target, and a tenth of a point below the border of 1.5 in 10."""
+    found = [
+        BARE,
+        entry("UDA", (acc, asr), base=base),
+        entry("Without stage 1", (0.6, 0.9), (acc, asr), base=base),
+    ]
+    (claim,) = claims("table4", found[:2])
+    assert claim.verdict == "not decidable"
+    assert f"the model is of no use (accuracy {100 * acc:.1f}, by guessing 10.0)" in claim.because
+    assert verdicts("fig6", found)["Without stage 1 the defense breaks"] == "not decidable"
+
+
+def test_a_poor_model_is_judged_all_the_same():
+    (claim,) = claims("table4", [BARE, entry("UDA", (0.151, 0.9))])
+    assert claim.verdict == "does not hold"
 
 
 def test_figures_of_an_earlier_run_decide_nothing():

@@ -63,6 +63,18 @@ def test_what_was_not_run_says_so(opened):
     assert found.facts["rows"][1]["states"] == ["missing", "missing"]
 
 
+def test_what_a_dry_run_or_a_stopped_run_marked_as_stale_was_not_run_either(opened, put):
+    mark = {"state": "stale", "text": "not run yet", "entry": None}
+    marks = {f"stage1@digits-badnets-asd-{trial}": mark for trial in (0, 1)}
+    store.write_json(opened.layout.run_record, {"run": None, "params": None, "stages": marks, "seconds": {}})
+    found = targets.produce(opened, "fig6")
+    assert rows_of(found)[1][2] == "not run"
+    assert found.facts["rows"][1]["states"] == ["missing", "missing"]
+    assert "not run" in found.facts["claims"][0]["because"]
+    put("badnets/asd", 0, 0.9, 0.02)  # and what has figures is stale
+    assert targets.produce(opened, "fig6").facts["rows"][1]["states"] == ["stale", "missing"]
+
+
 def test_a_row_has_the_mean_of_its_trials_beside_the_paper(opened, put):
     put("badnets/asd", 0, 0.9, 0.02, poison=3)
     put("badnets/asd", 1, 0.8, 0.04, poison=5)
@@ -79,6 +91,15 @@ def test_a_row_has_the_mean_of_its_trials_beside_the_paper(opened, put):
     assert "test pictures: 360 (ACC), 325 (ASR)." in found.text
     assert "fig6.svg" in found.pictures
     assert "![Figure 6: without a stage](fig6.svg)" in found.text
+
+
+def test_a_model_that_guesses_is_known_by_the_classes_of_its_test_set(opened, put):
+    put("badnets/asd", 0, 0.12, 0.0)
+    put("badnets/asd", 1, 0.9, 0.0)
+    (entry,) = [
+        e for e in targets.entries(opened, "digits", opened.params.reproduce.fig6) if e.variant == "Default"
+    ]
+    assert entry.guesses == "the model is of no use (accuracy 12.0, by guessing 10.0)"
 
 
 def test_a_trial_that_is_missing_is_counted(opened, put):

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from asd.errors import DataError
-from asd.seeds.class_map import read_class_map
+from asd.errors import DataError, ParamsError
+from asd.seeds.class_map import check_class_map, read_class_map
 from asd.seeds.domain_gap import Looked, below_chance, domain_gap
 from asd.seeds.images import Naming, load_seed_images
 from asd.steps._transferred_seeds import _taken
@@ -131,3 +131,15 @@ def test_a_class_below_chance_is_warned_of():
     (warning,) = below_chance(domain_gap(seeds, train, CLASSES, np.zeros(0, dtype=np.int64)))
     assert warning.startswith("cat: agreement 0% is below chance (50%)")
     assert warning.endswith("(their features lie nearest to dog)")
+
+
+def test_a_class_that_its_features_fit_is_not_said_to_lie_nearest_to_itself():
+    gap = {"chance": 0.5, "classes": {"cat": {"accuracy": 0.1, "agreement": 0.9, "nearest": "cat"}}}
+    assert below_chance(gap) == ["cat: accuracy 10% is below chance (50%); its seeds do not fit the data"]
+
+
+def test_a_class_map_that_is_nowhere_is_refused_and_one_of_ours_is_found(tmp_path):
+    check_class_map(None, tmp_path)
+    check_class_map("cifar10_from_imagenet_all.csv", tmp_path)
+    with pytest.raises(ParamsError, match=r"^seeds\.transfer\.class_map: no file seeds/map\.csv; "):
+        check_class_map("map.csv", tmp_path)

@@ -13,6 +13,7 @@ import torch
 
 from asd import store
 from asd.defenses import asd, none
+from asd.errors import ParamsError
 from asd.pools.history import read_history
 from asd.training.context import StageContext
 from asd.training.resume import Checkpoints, drop_finished
@@ -249,6 +250,52 @@ def test_a_virtual_model_that_did_not_learn_leaves_the_pool_as_it_was(
     assert "did not learn in 3 tries" in run.rows[0].warnings[0]
     assert len(run.rows[0].notes["virtual"]) == 3
     assert len(run.state.warnings) == 2
+
+
+def test_a_virtual_model_that_did_not_learn_leaves_no_pool_empty(
+    make_context: MakeContext, scratch: Path
+) -> None:
+    """Transferred seeds (none is in the pool), and stage 3 from the first epoch on."""
+    meta = ASD.stage3.meta.model_copy(update={"least_fit": 1.0, "retries": 0})
+    only_third = asd.Params(
+        common=ASD.common.model_copy(update={"last_epoch": 1}),
+        stage1=ASD.stage1.model_copy(update={"end": 0}),
+        stage2=ASD.stage2.model_copy(update={"end": 0}),
+        stage3=ASD.stage3.model_copy(update={"meta": meta}),
+    )
+    context = make_context(stage=3)
+    context = replace(context, seeds=np.zeros_like(context.seeds))
+    run = StageRun(context, Checkpoints(scratch, "f"), None, lambda m: asd.make_optimizer(m, only_third))
+    asd.run_stage(run, only_third, 3)
+    (row,) = run.rows
+    assert np.bincount(context.view.labels[row.in_clean]).tolist() == [2, 2, 2]  # n of stage 1
+    assert "it was empty, so 2 samples a class are let in" in row.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"stage3": {"meta": {"layers": 5}}},
+            r"^stage3\.meta\.layers: the network has 4 \(stem, layer1, layer2, head\), got 5$",
+        ),
+        (
+            {"stage2": {"end": 4, "pools": {"class_floor": 11}}},
+            r"^stage2\.pools\.class_floor 11 needs 33 places, but 0\.5 of 60 samples are 30$",
+        ),
+        (
+            {"stage3": {"gamma": 0.9, "pools": {"class_floor": 30}}},
+            r"^stage3\.pools\.class_floor 30 needs 60 places, but 0\.9 of 60 samples are 54$",
+        ),
+    ],
+)
+def test_what_does_not_fit_later_on_is_refused_in_stage_1(
+    make_context: MakeContext, scratch: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    params = asd.Params.model_validate(ASD.model_dump() | change)
+    with pytest.raises(ParamsError, match=message):
+        stage(make_context(), scratch, tmp_path / "asd1", None, asd_params=params)
+    assert not (tmp_path / "asd1").exists()
 
 
 def test_the_numeric_mode_of_the_first_part_is_taken_again(
