@@ -128,7 +128,8 @@ class _Code:
         file = self._plugin(kind, self._workspace.plugin_name(kind, name))
         files = [file]
         section = getattr(self._workspace.params, kind)[name]
-        trigger = (section.get("prepare") or {}).get("trigger") if kind == "attacks" else None
+        prepare = section.get("prepare") if kind == "attacks" else None
+        trigger = prepare.get("trigger") if isinstance(prepare, Mapping) else None
         if isinstance(trigger, str):  # an attack that borrows the trigger of another
             files.append(self._plugin("attacks", trigger))
         elif kind == "attacks" and (default := _default_of("trigger", file)) is not None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from asd.attacks import Preparation
 from asd.attacks._iab_networks import Generator, diversity_loss, near_binary
-from asd.attacks._training import Trained, build_network, numeric_mode, train_resumably
+from asd.attacks._training import Trained, build_network, check_pad, numeric_mode, train_resumably
 from asd.models._blocks import initialise
 from asd.rng import numpy_generator, torch_generator
 from asd.training.augment import draw
@@ -29,6 +29,7 @@ _PATTERN_FALLS = (1 / 3, 1 / 2, 2 / 3, 5 / 6)
 
 def train_mask(train: DataView, params: Prepare, preparation: Preparation) -> tuple[Generator, Normalisation]:
     """The mask generator, frozen, and the normalisation that it was trained with."""
+    check_pad(train, params.classifier.augment, "prepare.classifier.augment")
     _, device = numeric_mode(params.classifier.threads)
     normalisation = measure_normalisation(train.images)
     images = ImageStore(train.images, normalisation, params.classifier.augment, device)

@@ -6,6 +6,7 @@ knows no truth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import Field
 
 from asd import params as base
-from asd.errors import ParamsError
+from asd.errors import AsdError, ParamsError
 from asd.models import resnet18, small_resnet
 from asd.types import DataView
 
@@ -92,12 +93,37 @@ def train_resumably(
         preparation.reporter.say(f"{name}: resumed after epoch {first} of an interrupted run")
     for epoch in range(first, epochs):
         figures = train_epoch(epoch)
+        check_finite(name, epoch, figures)
         with store.atomic_directory(folder) as temporary:
             for part, state in states.items():
                 state.next_epoch = epoch + 1
                 (temporary / part).mkdir()
                 save_state(temporary / part, state, {}, {})
         preparation.reporter.progress(epoch + 1, epochs, f"{name} epoch", **figures)
+
+
+def check_finite(name: str, epoch: int, figures: Mapping[str, float]) -> None:
+    """Refuse a training that went astray, before its checkpoint takes the place of a good one.
+
+    Raises:
+        AsdError: names the figure that is not finite.
+    """
+    for figure, value in figures.items():
+        if not math.isfinite(value):
+            raise AsdError(
+                f"{name}: training broke off: {figure} of epoch {epoch} is {value}; try a lower learning rate"
+            )
+
+
+def check_pad(train: DataView, augment: base.AugmentParams, where: str) -> None:
+    """Check that the padding of an attacker's views fits the pictures.
+
+    Raises:
+        ParamsError: they are too small to be mirrored so far.
+    """
+    height, width = train.images.shape[2:]
+    if augment.pad_mode == "reflect" and augment.pad >= min(height, width):
+        raise ParamsError(f"{where}.pad {augment.pad} with reflect needs larger images than {height}x{width}")
 
 
 # -- a classifier of clean data ------------------------------------------------------------
@@ -114,12 +140,7 @@ def train_surrogate(
     from asd.training.images import ImageStore, measure_normalisation
     from asd.training.schedules import one_cycle
 
-    height, width = train.images.shape[2:]
-    pad = params.augment.pad
-    if params.augment.pad_mode == "reflect" and pad >= min(height, width):
-        raise ParamsError(
-            f"prepare.surrogate.augment.pad {pad} with reflect needs larger images than {height}x{width}"
-        )
+    check_pad(train, params.augment, "prepare.surrogate.augment")
     _, device = numeric_mode(params.threads)
     normalisation = measure_normalisation(train.images)
     images = ImageStore(train.images, normalisation, params.augment, device)

@@ -1,4 +1,7 @@
-"""All-to-all: any trigger, and for every class the next one as the wanted label, (y + 1) mod K.
+"""All-to-all: the trigger of another attack, and for every class the next one as the wanted label.
+
+The next of y is (y + 1) mod K. Any attack of asd that stamps lends its trigger, that of a
+workspace's own plug-ins excepted; what it plants beside (decoys) is left out.
 
 Every sample may be poisoned and every triggered test image counts; attack success is the share
 that gets the next label, so a model that is right on a fraction p of clean images reaches about p.
@@ -14,7 +17,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from asd import params as base
-from asd.attacks import Artifacts, Preparation, PreparingAttack
+from asd.attacks import (
+    Artifacts,
+    Attack,
+    Preparation,
+    PreparingAttack,
+    SelectiveAttack,
+    TwoTriggerAttack,
+)
 from asd.registry import Registry
 from asd.types import DataView, Labels, Mask
 
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
     import torch
 
 changes_labels = True
+_LENT_BY = "lent by"
+"""Name of the tensor with the name of an attack that can stamp some pictures only."""
 
 
 class Prepare(base.Params):
@@ -42,9 +54,11 @@ class Params(base.Params):
 
     @model_validator(mode="after")
     def _trigger_params_are_right(self) -> Params:
-        if self.prepare.trigger in ("all2all", "none"):
-            raise ValueError(f"prepare.trigger {self.prepare.trigger!r} has no trigger of its own")
-        trigger_params(self)
+        name = self.prepare.trigger
+        if name in ("all2all", "none") or not isinstance(_attack(self.prepare), Attack):
+            raise ValueError(f"prepare.trigger {name!r} has no trigger of its own")
+        if getattr(trigger_params(self), "decoy_fraction", 0):
+            raise ValueError(f"trigger.decoy_fraction: all2all plants no decoys of {name}; leave it out")
         return self
 
 
@@ -66,10 +80,29 @@ def _attack(params: Prepare) -> Any:
 def prepare(train: DataView, params: Prepare, preparation: Preparation) -> dict[str, torch.Tensor]:
     """What the trigger's attack prepares."""
     attack = _attack(params)
-    if not isinstance(attack, PreparingAttack):
-        return {}
-    section = base.check(attack.Params, {"prepare": params.params}, f"prepare ({params.trigger})")
-    return attack.prepare(train, section.prepare, preparation)
+    made: dict[str, torch.Tensor] = {}
+    if isinstance(attack, PreparingAttack):
+        # the section alone: params beside it, such as a target label, must not matter here
+        section = attack.Params.model_fields["prepare"].annotation
+        made = attack.prepare(train, base.check(section, params.params, "prepare.params"), preparation)
+    if isinstance(attack, SelectiveAttack):
+        made = made | {_LENT_BY: _as_tensor(params.trigger)}
+    return made
+
+
+def can_stamp(contents: Sequence[str], artifacts: Artifacts) -> Mask:
+    """What the other attack can stamp."""
+    if _LENT_BY not in artifacts:
+        return np.ones(len(contents), dtype=np.bool_)
+    name = bytes(artifacts[_LENT_BY].tolist()).decode()
+    mask: Mask = Registry("attacks").get(name).can_stamp(contents, artifacts)
+    return mask
+
+
+def _as_tensor(text: str) -> torch.Tensor:
+    import torch
+
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def stamp(
@@ -79,6 +112,16 @@ def stamp(
     stamped: torch.Tensor = _attack(params.prepare).stamp(
         images, keys, artifacts, trigger_params(params), rng
     )
+    return stamped
+
+
+def stamp_test(
+    images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
+) -> torch.Tensor:
+    """The other attack's trigger for test images, where it has one."""
+    attack = _attack(params.prepare)
+    way = attack.stamp_test if isinstance(attack, TwoTriggerAttack) else attack.stamp
+    stamped: torch.Tensor = way(images, keys, artifacts, trigger_params(params), rng)
     return stamped
 
 

@@ -142,6 +142,16 @@ def test_the_default_engine_counts_like_a_named_one(workspace: Path) -> None:
     assert code_lock.refresh(load_workspace(workspace)) == []
 
 
+@pytest.mark.parametrize("wrong", ["hello", [1], 3])
+def test_a_section_that_is_none_is_left_to_the_check_of_params(workspace: Path, wrong: object) -> None:
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["attacks"]["badnets"]["prepare"] = wrong
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    code_lock.refresh(load_workspace(workspace))
+    with pytest.raises(ParamsError, match=r"attacks\.badnets\.prepare: "):
+        load_workspace(workspace).variant("attacks", "badnets")
+
+
 def test_a_plugin_that_is_missing_is_an_error_that_names_the_nearest(workspace: Path) -> None:
     text = (workspace / "params.yaml").read_text()
     (workspace / "params.yaml").write_text(text.replace("engine: mixmatch", "engine: mixmatsch"))

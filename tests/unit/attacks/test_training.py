@@ -5,7 +5,7 @@ import torch
 
 from asd.attacks import Preparation
 from asd.attacks import _training as training
-from asd.errors import ParamsError
+from asd.errors import AsdError, ParamsError
 from asd.params import check
 from asd.progress import Reporter
 
@@ -63,3 +63,23 @@ def test_a_pad_wider_than_the_pictures_is_refused(surrogate, random_pictures, tm
 
     with pytest.raises(ParamsError, match=r"augment.pad 16 with reflect needs larger images than 16x16"):
         training.train_surrogate(random_pictures, surrogate(augment={"pad": 16}), preparation)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_training_that_went_astray_is_refused_and_keeps_its_last_checkpoint(tmp_path, loss):
+    preparation = Preparation(5, Reporter("prepare", "x"), tmp_path, tmp_path)
+    network = torch.nn.Linear(1, 1)
+    part = {"one": training.Trained(network, torch.optim.SGD(network.parameters(), lr=0.1))}
+
+    with pytest.raises(AsdError, match=rf"mine: training broke off: loss of epoch 1 is {loss}; try a lower"):
+        training.train_resumably(preparation, "mine", part, 3, lambda epoch: {"loss": loss if epoch else 1.0})
+
+    seen = []
+    training.train_resumably(preparation, "mine", part, 3, lambda epoch: seen.append(epoch) or {"loss": 1.0})
+    assert seen == [1, 2]
+
+
+def test_iab_refuses_a_pad_wider_than_the_pictures(stamper, small_surrogate):
+    classifier = small_surrogate | {"augment": {"pad": 16}}
+    with pytest.raises(ParamsError, match=r"prepare\.classifier\.augment\.pad 16 with reflect needs larger"):
+        stamper("iab", (3, 16, 16), prepare={"classifier": classifier, "mask_epochs": 1})

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from asd import store
-from asd.errors import DataError, ParamsError
+from asd.errors import AsdError, DataError, DiskError, ParamsError
 from asd.shards.manifest import read_index, read_manifest
 from asd.shards.read import iter_samples
 from asd.shards.verify import verify_folder
@@ -55,8 +55,9 @@ def test_preparing_nothing_imports_no_torch(pets, tmp_path, attack):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_preparing_attack_gets_its_prepare_params_and_its_tensors_reach_the_stamp(pets, tmp_path):
-    plugin = tmp_path / "plugins" / "attacks" / "fill.py"
+def write_filling_attack(root, value="torch.full((1,), params.value, dtype=torch.uint8)"):
+    """A plug-in whose stamped pictures have one value everywhere, which it prepares and counts."""
+    plugin = root / "plugins" / "attacks" / "fill.py"
     plugin.parent.mkdir(parents=True)
     plugin.write_text(
         "import torch\n"
@@ -67,10 +68,14 @@ def test_a_preparing_attack_gets_its_prepare_params_and_its_tensors_reach_the_st
         "class Prepare(base.Params):\n    value: int = 7\n"
         "class Params(TargetParams):\n    prepare: Prepare = Prepare()\n"
         "def prepare(train, params, preparation):\n"
-        "    return {'value': torch.full((1,), params.value, dtype=torch.uint8)}\n"
+        f"    preparation.scratch.mkdir(parents=True)\n    return {{'value': {value}}}\n"
         "def stamp(images, keys, artifacts, params, rng):\n"
         "    return torch.zeros_like(images) + artifacts['value']\n"
     )
+
+
+def test_a_preparing_attack_gets_its_prepare_params_and_its_tensors_reach_the_stamp(pets, tmp_path):
+    write_filling_attack(tmp_path)
     attacks = {"fill": {"target_label": 1, "prepare": {"value": 9}}}
     cells = {"datasets": ["pets"], "attacks": ["fill"], "defenses": ["asd"]}
     workspace = pets.make_workspace(tmp_path, attacks=attacks, cells=cells)
@@ -81,6 +86,61 @@ def test_a_preparing_attack_gets_its_prepare_params_and_its_tensors_reach_the_st
     samples = list(iter_samples(workspace.layout.poisoned("pets", "fill", "train")))
     assert len(samples) == 10
     assert all((sample.image == 9).all() for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"target_label": 7}, "target label 7 is outside the 4 classes"),
+        (
+            {"target_label": 1, "poison_fraction": 0.9},
+            "asks for 180 of the 200 samples, but only 150",
+        ),
+    ],
+)
+def test_what_cannot_be_planted_is_refused_before_anything_is_trained(pets, tmp_path, values, said):
+    write_filling_attack(tmp_path, value="1 / 0")
+    cells = {"datasets": ["pets"], "attacks": ["fill"], "defenses": ["asd"]}
+    workspace = pets.make_workspace(tmp_path, attacks={"fill": {"prepare": {}, **values}}, cells=cells)
+
+    with pytest.raises(ParamsError, match=said):
+        pets.run(prepare, workspace, StepItem("pets", "fill"))
+
+    assert not workspace.layout.prepared("pets", "fill").exists()
+
+
+def filling(pets, root, **more):
+    cells = {"datasets": ["pets"], "attacks": ["fill"], "defenses": ["asd"]}
+    write_filling_attack(root, **more)
+    return pets.make_workspace(root, attacks={"fill": {"target_label": 1, "prepare": {}}}, cells=cells)
+
+
+def test_what_is_not_finite_is_not_planted(pets, tmp_path):
+    workspace = filling(pets, tmp_path, value="torch.tensor([1.0, float('nan')])")
+
+    with pytest.raises(
+        AsdError, match=r"attacks\.fill: what it prepared is not finite \(value\); try a lower"
+    ):
+        pets.run(prepare, workspace, StepItem("pets", "fill"))
+
+    assert not workspace.layout.prepared("pets", "fill").exists()
+
+
+def test_checkpoints_stay_until_the_artifacts_are_written(pets, tmp_path, monkeypatch):
+    workspace = filling(pets, tmp_path)
+    scratch = workspace.layout.scratch
+
+    def full(*args):
+        raise DiskError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_tensors", full)
+        with pytest.raises(DiskError):
+            pets.run(prepare, workspace, StepItem("pets", "fill"))
+    (left,) = scratch.glob("prepare-*")
+    left.rmdir()
+    pets.run(prepare, workspace, StepItem("pets", "fill"))
+    assert not list(scratch.glob("prepare-*"))
 
 
 def test_the_overlay_holds_the_changed_samples_and_names_its_base(pets, tmp_path):
