@@ -35,6 +35,7 @@ MEASURED = 64
 _LEAST_SIDE, _MOST_SIDE = 96, 192
 _PAD, _LABEL, _NAME, _LINE = 8, 110, 18, 20
 _TITLE = 18
+_NOT_DRAWN = ("prepare", "count", "of")  # params that a sheet has no room for
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Preview:
     Attributes:
         name, plugin: the variant, and what it is a variant of.
         dataset: the data set.
-        params: what differs from the plug-in's defaults, or everything it has if nothing does.
+        params: everything that it has, with the plug-in's defaults and the section `prepare`.
         parts: the training poison; the triggered test pictures too where they are made otherwise.
     """
 
@@ -98,7 +99,7 @@ def preview(
     artifacts = _artifacts(workspace, dataset, variant, view, reporter, train=train)
     if isinstance(variant.module, GivenAttack):
         parts = _given_parts(workspace, dataset, variant, view, artifacts, count)
-        return Preview(attack, variant.plugin, dataset, _shown_params(variant), parts)
+        return Preview(attack, variant.plugin, dataset, variant.params.model_dump(mode="json"), parts)
     seed = workspace.params.poison_seed
     trigger = Trigger(attack, variant.module, variant.params, seed, view.class_count, artifacts)
     trigger.check_labels(view.class_names)
@@ -106,7 +107,7 @@ def preview(
     parts = (_part(trigger, view, "train", count),)
     if isinstance(variant.module, TwoTriggerAttack):
         parts = (*parts, _part(trigger, _view(workspace, dataset, "test"), "test", count))
-    return Preview(attack, variant.plugin, dataset, _shown_params(variant), parts)
+    return Preview(attack, variant.plugin, dataset, variant.params.model_dump(mode="json"), parts)
 
 
 def _given_parts(
@@ -201,11 +202,6 @@ def _some_rows(trigger: Trigger, view: DataView, split: str, count: int) -> Rows
     return shuffled[np.lexsort((labels, turn))][:count]
 
 
-def _shown_params(variant: Variant) -> dict[str, Any]:
-    own = variant.params.model_dump(mode="json")
-    return {key: value for key, value in own.items() if key not in ("prepare", "count", "of")}
-
-
 # -- drawing ------------------------------------------------------------------------------------
 
 
@@ -262,7 +258,7 @@ def _rows(part: Part) -> list[tuple[str, Images, tuple[str, ...]]]:
 
 
 def _caption(found: Preview, width: int, font: Any) -> list[str]:
-    words = [f"{key} {value}" for key, value in found.params.items()]
+    words = [f"{key} {value}" for key, value in found.params.items() if key not in _NOT_DRAWN]
     words[0] = f"attack {found.plugin}: {words[0]}" if words else f"attack {found.plugin}"
     lines: list[str] = []
     for word in (drawable(safe_text(w)) for w in words):

@@ -7,16 +7,17 @@ then the test split and the triggered test set come too, and `asd` can read it a
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from asd import store
+from asd.audit.exporting import write_csv
 from asd.audit.record import truth_masks
 from asd.audit.samples import roles_and_labels
 from asd.audit.verdict import VERDICTS
@@ -33,6 +34,7 @@ from asd.types import DataView, Sample
 INDEX = "index.csv"
 COLUMNS = ("key", "label", "class_name", "verdict", "source")
 TRUTH_COLUMNS = ("truth_role", "truth_label_before")
+_LINES_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -246,15 +248,27 @@ def _samples(view: DataView, rows: NDArray[np.int64]) -> Iterator[Sample]:
 def _write_index(
     path: Path, view: DataView, rows: NDArray[np.int64], audited: _Audited | None, truth: _Truth | None
 ) -> None:
+    """`index.csv`; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
     index = view.index
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS if truth is None else COLUMNS + TRUTH_COLUMNS)
-        for row in rows.tolist():
-            label = int(index.labels[row])
-            verdict = audited.verdicts[row] if audited else ""
-            line = [index.keys[row], label, view.class_names[label], verdict, index.sources[row]]
-            writer.writerow(line if truth is None else [*line, truth.roles[row], truth.before[row]])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(rows), _LINES_AT_ONCE):
+            some = rows[start : start + _LINES_AT_ONCE].tolist()
+            columns = [
+                pa.array([index.keys[row] for row in some]),
+                pa.array(index.labels[some]),
+                pa.array([view.class_names[label] for label in index.labels[some]]),
+                pa.array([str(audited.verdicts[row]) if audited else "" for row in some]),
+                pa.array([index.sources[row] for row in some]),
+            ]
+            names = list(COLUMNS)
+            if truth is not None:
+                columns.append(pa.array([truth.roles[row] for row in some]))
+                columns.append(pa.array([truth.before[row] for row in some], pa.int64()))
+                names += TRUTH_COLUMNS
+            yield pa.RecordBatch.from_arrays(columns, names=names)
+
+    write_csv(path, batches())
 
 
 def _counts(view: DataView, rows: NDArray[np.int64], audited: _Audited | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from pydantic import Field
 
 from asd import params as base
-from asd.attacks._files import PICTURES
+from asd.attacks._files import PICTURES, find_below
 from asd.datasets._decode import UnreadableError
 from asd.datasets._labels_file import LABEL_COLUMNS, PATH_COLUMNS, find_column, path_inside, strict_reader
 from asd.datasets._parquet import (
@@ -135,9 +136,6 @@ def _parquet(files: Sequence[Path], columns: Columns, with_roles: bool) -> Itera
         opened = open_parquet(file)
         names = opened.schema_arrow.names
         found = _find(file, names, columns, IMAGE_COLUMNS, with_roles)
-        doubled = [name for name in found.names if names.count(name) > 1]
-        if doubled:
-            raise DataError(f"{file} has {names.count(doubled[0])} columns {doubled[0]}")
         with parquet_errors(file):
             start = number
             for batch in opened.iter_batches(_BATCH, columns=found.names):
@@ -177,16 +175,35 @@ def _lines(file: Path, columns: Columns, with_roles: bool) -> Iterator[Row]:
             where = f"{file.name} line {number}"
             if len(line) > _MAX_LINE:
                 raise DataError(f"{where} has more than {_MAX_LINE // 2**10} KiB")
+            if not line.strip():
+                continue
             try:
-                cells = json.loads(line)
+                cells = json.loads(line, object_pairs_hook=_each_once)
+            except _DoubledError as error:
+                raise DataError(f"{where} has key {error.args[0]!r:.40} twice") from error
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{where} is not JSON: {error}") from error
             if not isinstance(cells, dict):
                 raise DataError(f"{where}: wanted an object, got {type(cells).__name__}")
             # a line may leave out what it does not know, the first one too
             maybe = [columns.original_label or "original_label", columns.clean or "clean", "clean_sha256"]
-            found = found or _find(file, [*cells, *maybe], columns, PATH_COLUMNS, with_roles)
+            header = [*cells, *(name for name in maybe if find_column(list(cells), [name]) is None)]
+            found = found or _find(file, header, columns, PATH_COLUMNS, with_roles)
             yield _row(number, where, cells, found, load)
+
+
+class _DoubledError(ValueError):
+    """A key that an object has twice."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which `json` would keep the last value of a doubled key."""
+    cells: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in cells:
+            raise _DoubledError(key)
+        cells[key] = value
+    return cells
 
 
 def _class_folders(folder: Path) -> Iterator[Row]:
@@ -216,15 +233,24 @@ def _find(
 
     def find(name: str, usual: Sequence[str], *, needed: bool) -> str | None:
         wanted = getattr(columns, name)
-        found = find_column(header, usual) if wanted is None else wanted if wanted in header else None
+        found = unmapped(usual) if wanted is None else wanted if wanted in header else None
         if found is None and (needed or wanted is not None):
             asked = wanted or " or ".join(usual)
             there = ", ".join(header) or "none"
             hint = nearest(wanted, header) if wanted else ""
             raise DataError(f"{file}: no column {asked} (there are: {there}); map it in columns.{name}{hint}")
+        if found is not None and header.count(found) > 1:
+            raise DataError(f"{file} has {header.count(found)} columns {found}")
         return found
 
-    content, clean_content = (find_column(header, [name]) for name in ("content_sha256", "clean_sha256"))
+    def unmapped(usual: Sequence[str]) -> str | None:
+        found = find_column(header, usual)
+        alike = [name for name in header if found and name.strip().lower() == found.lower()]
+        if len(alike) > 1:
+            raise DataError(f"{file} has {len(alike)} columns {found} ({', '.join(alike)})")
+        return found
+
+    content, clean_content = (unmapped([name]) for name in ("content_sha256", "clean_sha256"))
     return _Found(
         image=find("image", images, needed=content is None),
         content=content,
@@ -300,8 +326,8 @@ class _Beside:
     def __call__(self, value: Any, where: str) -> Picture:
         if not isinstance(value, str):
             raise DataError(f"{where}: wanted a path, got {value!r:.40}")
-        path = self.folder / path_inside(value.strip(), where)
-        if not path.is_file():
+        path, mode = find_below(self.folder, path_inside(value.strip(), where), where, DataError)
+        if not stat.S_ISREG(mode):
             raise DataError(f"{where}: no file {value!r} in {self.folder}")
         if path.is_symlink() and not path.resolve().is_relative_to(self.folder.resolve()):
             raise DataError(f"{where}: {value!r} is a link that leaves {self.folder}")

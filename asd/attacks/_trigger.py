@@ -38,7 +38,13 @@ def to_channels(patch: Images, channels: int) -> Images:
     return ((np.asarray(weighted) + 500) // 1000).astype(np.uint8)[None]
 
 
-def top_left(row: int, column: int, size: tuple[int, int], image: tuple[int, int]) -> tuple[int, int]:
+def top_left(
+    row: int,
+    column: int,
+    size: tuple[int, int],
+    image: tuple[int, int],
+    mend: str = "set row, column or size of the attack",
+) -> tuple[int, int]:
     """Row and column from the top left; negative ones count from the bottom and the right.
 
     Raises:
@@ -48,7 +54,7 @@ def top_left(row: int, column: int, size: tuple[int, int], image: tuple[int, int
     if not all(at >= 0 and at + n <= whole for at, n, whole in zip(found, size, image, strict=True)):
         raise ParamsError(
             f"the {size[0]}x{size[1]} patch at row {row}, column {column} does not fit into images of "
-            f"{image[0]}x{image[1]} pixels; set row, column or size of the attack"
+            f"{image[0]}x{image[1]} pixels; {mend}"
         )
     return found
 

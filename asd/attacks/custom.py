@@ -9,7 +9,7 @@ replaced by its stamped twin; only those can be poisoned, and only such test ima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from asd import params as base
 from asd.attacks import Artifacts, Preparation
-from asd.attacks._files import picture_files, read_picture
+from asd.attacks._files import picture_files, read_picture, read_regular
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
@@ -34,7 +34,9 @@ __all__ = ["Params", "can_stamp", "changes_labels", "counts_for_asr", "prepare",
 
 changes_labels = True
 _HEX = r"^[0-9a-f]{64}$"
+_CLEAN, _TWINS = "prepare.clean", "prepare.stamped"
 _PICTURE, _CONTENTS, _STAMPED = "picture", "contents", "stamped"
+_MEND = "set row or column of the attack, or fit: stretch"
 
 
 class Prepare(base.Params):
@@ -72,42 +74,75 @@ def prepare(train: DataView, params: Prepare, preparation: Preparation) -> dict[
     """Read the trigger: `picture` (4, h, w) uint8, or `contents` (P, 32) and `stamped` (P, C, H, W)."""
     import torch
 
-    files = preparation.files
     if params.picture is not None:
-        data = read_picture(files, params.picture, params.picture_sha256, "prepare.picture")
-        return {_PICTURE: torch.from_numpy(decode_with_alpha(data, params.picture).copy())}
+        return {_PICTURE: torch.from_numpy(_picture(params.picture, params, preparation.files))}
     if params.clean is None or params.stamped is None:
         raise ParamsError(
             "attack custom needs its trigger: prepare.picture, or prepare.clean and prepare.stamped"
         )
-    clean = _named(files, params.clean, params.clean_sha256, "prepare.clean")
-    stamped = _named(files, params.stamped, params.stamped_sha256, "prepare.stamped")
-    lonely = sorted(set(clean).symmetric_difference(stamped))
-    if lonely:
-        raise ParamsError(
-            f"prepare.clean and prepare.stamped: {lonely[0]} lies in one of them only "
-            f"({len(lonely)} such files)"
-        )
-    shape = train.images.shape[1:]
-    contents = [content_sha256(_read(clean[name], shape)) for name in clean]
-    if not set(contents) & set(train.index.content):
-        raise ParamsError("prepare.clean: none of its pictures is, pixel for pixel, one of the training set")
+    clean = _named(preparation.files, params.clean, params.clean_sha256, _CLEAN)
+    stamped = _named(preparation.files, params.stamped, params.stamped_sha256, _TWINS)
+    twins = _twins(clean, stamped, train)
     return {
-        _CONTENTS: torch.from_numpy(np.stack([_digest(content) for content in contents])),
-        _STAMPED: torch.from_numpy(np.stack([_read(stamped[name], shape) for name in clean])),
+        _CONTENTS: torch.from_numpy(np.stack([_digest(content) for content in twins])),
+        _STAMPED: torch.from_numpy(np.stack(list(twins.values()))),
     }
+
+
+def _picture(name: str, params: Prepare, files: Path) -> Images:
+    data = read_picture(files, name, params.picture_sha256, "prepare.picture")
+    picture = decode_with_alpha(data, name)
+    if not picture[3].any():
+        raise ParamsError(f"prepare.picture: {name} is transparent everywhere; wanted a trigger that shows")
+    return picture.copy()
 
 
 def _named(files: Path, name: str, sha256: str | None, param: str) -> dict[str, Path]:
     """Pictures of a folder by their relative name without suffix."""
-    folder = files / Path(name).expanduser()
-    found = picture_files(files, name, sha256, param)
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in found}
+    named: dict[str, Path] = {}
+    for relative, file in picture_files(files, name, sha256, param).items():
+        stem = PurePosixPath(relative).with_suffix("").as_posix()
+        if stem in named:
+            raise ParamsError(
+                f"{param}: {named[stem].name} and {file.name} differ in their suffix alone; twins go by the "
+                "name before it"
+            )
+        named[stem] = file
+    return named
 
 
-def _read(file: Path, shape: tuple[int, ...]) -> Images:
+def _twins(clean: dict[str, Path], stamped: dict[str, Path], train: DataView) -> dict[str, Images]:
+    """The stamped picture of each content hash (hex) of a clean one.
+
+    Raises:
+        ParamsError: pictures that are no twins, or of which nothing is known; names the first.
+    """
+    lonely = sorted(set(clean).symmetric_difference(stamped))
+    if lonely:
+        raise ParamsError(
+            f"{_CLEAN} and {_TWINS}: {lonely[0]} lies in one of them only ({len(lonely)} such files)"
+        )
+    shape = train.images.shape[1:]
+    contents = {name: content_sha256(_read(file, shape, _CLEAN)) for name, file in clean.items()}
+    if not set(contents.values()) & set(train.index.content):
+        raise ParamsError(f"{_CLEAN}: none of its pictures is, pixel for pixel, one of the training set")
+    twins: dict[str, Images] = {}
+    first: dict[str, str] = {}
+    for name, content in contents.items():
+        twin = _read(stamped[name], shape, _TWINS)
+        if content_sha256(twin) == content:
+            raise ParamsError(f"{_TWINS}: {stamped[name]} is pixel for pixel its clean picture")
+        if not np.array_equal(twins.setdefault(content, twin), twin):
+            raise ParamsError(
+                f"{_CLEAN}: {first[content]} and {name} are one picture, but their stamped twins differ"
+            )
+        first.setdefault(content, name)
+    return twins
+
+
+def _read(file: Path, shape: tuple[int, ...], param: str) -> Images:
     """A picture that must have the size of the data set's: scaling would leave no equal pixel."""
-    picture = decode_picture(file.read_bytes(), str(file), channels=shape[0])
+    picture = decode_picture(read_regular(file, param), str(file), channels=shape[0])
     if picture.shape != shape:
         raise ParamsError(
             f"{file} has {picture.shape[1]}x{picture.shape[2]} pixels, the data set {shape[1]}x{shape[2]}; "
@@ -158,9 +193,9 @@ def _overlaid(images: torch.Tensor, picture: torch.Tensor, params: Params) -> to
     if params.fit == "stretch":
         colours, weight = (_stretched(part, height, width) for part in (colours, weight))
         size = (height, width)
-    row, column = (
-        (0, 0) if params.fit == "stretch" else top_left(params.row, params.column, size, (height, width))
-    )
+        row, column = 0, 0
+    else:
+        row, column = top_left(params.row, params.column, size, (height, width), _MEND)
     stamped = images.clone()
     place = (slice(None), slice(None), slice(row, row + size[0]), slice(column, column + size[1]))
     stamped[place] = to_uint8(torch.lerp(images[place].float(), colours, weight.expand_as(colours)))

@@ -32,6 +32,7 @@ __all__ = ["Params", "changes_labels", "counts_for_asr", "prepare", "relabel", "
 
 changes_labels = True
 _GAMMA = 2.2
+_PHOTOGRAPHS = "prepare.photographs"
 _SMALLEST = 8
 _LEAST_SHIFT, _MOST_SHIFT = 3, 8  # pixels of a ghost
 _AT_ONCE = 128  # images whose pixels fit the processor's cache together
@@ -75,9 +76,8 @@ def prepare(train: DataView, params: Prepare, preparation: Preparation) -> dict[
         pool = reflections_of(train, params.pool, generator)
     else:
         given = (preparation.files, params.photographs, params.photographs_sha256)
-        pool = photographs(
-            picture_files(*given, "prepare.photographs")[: params.pool], train.images.shape[1:]
-        )
+        found = list(picture_files(*given, _PHOTOGRAPHS).values())
+        pool = photographs(found[: params.pool], train.images.shape[1:], _PHOTOGRAPHS)
     reflections = torch.from_numpy(pool)
     return {"reflections": reflections, "seed": torch.tensor(preparation.seed)}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from asd import attack_preview
 from asd.attack_preview import draw, preview
 from asd.cli import main
 from asd.errors import ParamsError
@@ -77,6 +78,22 @@ def test_a_patch_is_all_that_differs(root):
 def test_a_clean_label_attack_shows_its_own_class(root):
     (part,) = look(root, "sig").parts
     assert set(part.before) == set(part.after) == {"3"}
+
+
+def test_its_json_holds_every_param_and_its_sheet_the_short_ones(root, monkeypatch):
+    blend = look(root, "blend", train=True)
+    assert blend.as_json()["params"] == {
+        "target_label": 3,
+        "poison_fraction": 0.05,
+        "of": "data",
+        "count": "exact",
+        "alpha": 0.1,
+        "prepare": {"picture": None, "picture_sha256": None},
+    }
+    drawn = []
+    monkeypatch.setattr(attack_preview, "drawable", lambda text: drawn.append(text) or str(text))
+    draw(blend)
+    assert drawn[:3] == ["attack blend: target_label 3", "poison_fraction 0.05", "alpha 0.1"]
 
 
 def test_it_is_the_same_each_time(root):

@@ -45,7 +45,7 @@ def write(folder, samples, names=("cat", "dog"), base=None):
         )  # fmt: skip
 
 
-def make_workspace(root, names=("cat", "dog")):
+def make_workspace(root, names=("cat", "dog"), sources="pets"):
     params = {
         "cells": {"datasets": ["pets"], "attacks": ["badnets"], "defenses": ["asd", "none"]},
         "datasets": {"pets": {"use": "imagefolder"}},
@@ -55,7 +55,7 @@ def make_workspace(root, names=("cat", "dog")):
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     (root / "dvc.yaml").write_text("stages: {}\n")
     layout = Layout(root)
-    samples = [Sample(f"train_{i}", picture(i), i % 2, f"pets/{i}.png") for i in range(6)]
+    samples = [Sample(f"train_{i}", picture(i), i % 2, f"{sources}/{i}.png") for i in range(6)]
     write(layout.fetched("pets", "train"), samples, names)
     base = read_manifest(layout.fetched("pets", "train"))
     write(
@@ -190,6 +190,21 @@ def test_of_several_runs_that_judge_one_must_be_named(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ParamsError, match=r"2 cells could \(pets/badnets/asd/0, pets/badnets/asd/1\)"):
         run(load_workspace(made.layout.root), tmp_path / "out", only=("seed",))
+
+
+def test_a_formula_of_a_stranger_is_disarmed_in_the_index_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_LINES_AT_ONCE", 4)  # six lines are two parts
+    (tmp_path / "w").mkdir()
+    workspace = make_workspace(tmp_path / "w", ("=cmd()", "a,b"), "@pets")
+
+    run(workspace, tmp_path / "out", "parquet", attack="badnets")
+
+    lines = index_of(tmp_path / "out")
+    assert [line["class_name"] for line in lines] == ["'=cmd()", "a,b", "a,b", "a,b", "'=cmd()", "a,b"]
+    assert [line["source"] for line in lines] == [f"'@pets/{i}.png" for i in range(6)]
+    assert [line["key"] for line in lines] == [f"train_{i}" for i in range(6)]
+    loaded = parquet.load(parquet.Params(), "train", tmp_path / "out", REPORTER)
+    assert loaded.class_names == ("=cmd()", "a,b")
 
 
 def test_the_index_says_key_label_class_verdict_and_source_and_no_truth(workspace, tmp_path):

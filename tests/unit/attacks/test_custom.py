@@ -68,7 +68,10 @@ def test_grey_images_get_the_luma_of_the_picture(with_picture):
 def test_a_trigger_larger_than_the_image_is_refused(with_picture):
     made = with_picture([[[1, 2, 3, 255]] * 5] * 5)
 
-    with pytest.raises(ParamsError, match=r"5x5 patch .* does not fit into images of 4x4"):
+    with pytest.raises(
+        ParamsError,
+        match=r"5x5 patch .* does not fit into images of 4x4 pixels; set row or column of .* or fit: stretch",
+    ):
         made(torch.zeros((1, 3, 4, 4), dtype=torch.uint8))
 
 
@@ -173,3 +176,43 @@ def test_pictures_that_are_not_of_the_data_set_are_refused(twins, tmp_path, rand
 
     with pytest.raises(ParamsError, match=r"none of its pictures is, pixel for pixel"):
         prepared(twins, tmp_path, random_pictures)
+
+
+def renewed(twins, tmp_path):
+    return twins | {f"{n}_sha256": describe(tmp_path / n)["content_sha256"] for n in ("clean", "stamped")}
+
+
+def test_a_picture_that_is_transparent_everywhere_is_refused(with_picture):
+    with pytest.raises(ParamsError, match=r"prepare.picture: trigger.png is transparent everywhere"):
+        with_picture([[[200, 100, 0, 0]] * 2] * 2)
+
+
+def test_a_stamped_picture_that_is_its_clean_one_is_refused(twins, tmp_path, random_pictures):
+    (tmp_path / "stamped" / "7.png").write_bytes((tmp_path / "clean" / "7.png").read_bytes())
+
+    with pytest.raises(ParamsError, match=r"prepare.stamped: .*stamped/7.png is pixel for pixel its clean"):
+        prepared(renewed(twins, tmp_path), tmp_path, random_pictures)
+
+
+def test_one_clean_picture_with_two_different_twins_is_refused(twins, tmp_path, random_pictures):
+    (tmp_path / "clean" / "again.png").write_bytes((tmp_path / "clean" / "7.png").read_bytes())
+    (tmp_path / "stamped" / "again.png").write_bytes((tmp_path / "stamped" / "7.png").read_bytes())
+    known = prepared(renewed(twins, tmp_path), tmp_path, random_pictures).artifacts["contents"]
+    assert len(known) == 20  # twice the same says nothing new
+
+    (tmp_path / "stamped" / "again.png").write_bytes((tmp_path / "stamped" / "8.png").read_bytes())
+    with pytest.raises(ParamsError, match=r"7 and again are one picture, but their stamped twins differ"):
+        prepared(renewed(twins, tmp_path), tmp_path, random_pictures)
+
+
+def test_two_pictures_that_differ_in_their_suffix_alone_are_refused(twins, tmp_path, random_pictures):
+    (tmp_path / "clean" / "7.bmp").write_bytes((tmp_path / "clean" / "8.png").read_bytes())
+
+    with pytest.raises(ParamsError, match=r"prepare.clean: 7.bmp and 7.png differ in their suffix alone"):
+        prepared(renewed(twins, tmp_path), tmp_path, random_pictures)
+
+
+def test_a_twin_whose_name_starts_with_a_dot_does_not_count(twins, tmp_path, random_pictures):
+    (tmp_path / "stamped" / ".x.png").write_bytes((tmp_path / "stamped" / "7.png").read_bytes())
+
+    assert len(prepared(twins, tmp_path, random_pictures).artifacts["contents"]) == 20

@@ -167,6 +167,66 @@ def test_a_column_that_comes_twice_is_refused(told, tmp_path):
         told(tmp_path / "made" / "roles.parquet")
 
 
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("path,label,role,role", r"roles.csv has 2 columns role"),
+        ("path,label,label ,role", r"roles.csv has 2 columns label"),
+        ("path,label,role,Role", r"roles.csv has 2 columns Role \(role, Role\)"),
+    ],
+)
+def test_a_column_that_comes_twice_in_a_csv_is_refused(told, tmp_path, header, said):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "roles.csv").write_text(f"{header}\na.png,1,1,0\n")
+
+    with pytest.raises(DataError, match=said):
+        told(tmp_path / "made" / "roles.csv")
+
+
+def test_a_mapped_column_may_have_one_beside_it_that_differs_in_case(rows, told, tmp_path):
+    file = write_folder(tmp_path, [{**row, "ROLE": "x"} for row in rows[:2]])
+
+    _, artifacts = told(file, columns={"role": "role"})
+
+    assert artifacts["role"].tolist() == [0, 1]
+
+
+def test_a_key_that_comes_twice_in_a_line_is_refused(rows, told, tmp_path):
+    file = write_folder(tmp_path, rows[:2], form="jsonl")
+    first, second = file.read_text().splitlines()
+    file.write_text(f'{first}\n{second[:-1]}, "role": "clean"}}\n')
+
+    with pytest.raises(DataError, match=r"roles.jsonl line 2 has key 'role' twice"):
+        told(file)
+
+
+def test_blank_lines_of_json_do_not_count(rows, told, tmp_path):
+    file = write_folder(tmp_path, rows[:2], form="jsonl")
+    file.write_text("\n" + file.read_text() + "  \n\n")
+
+    _, artifacts = told(file)
+
+    assert artifacts["row"].tolist() == [2, 3]
+
+
+def test_a_key_in_capitals_is_found_like_a_column(rows, told, tmp_path):
+    file = write_folder(tmp_path, rows[:2], form="jsonl")
+    file.write_text(file.read_text().replace("original_label", "Original_Label"))
+
+    _, artifacts = told(file)
+
+    assert artifacts["before"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("path", ["a" * 256 + ".png", "\\ud800.png", "a\\u0000b.png"])
+def test_a_path_that_no_file_can_have_names_its_row(told, tmp_path, path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "roles.jsonl").write_text(f'{{"path": "{path}", "label": 1, "role": 0}}\n')
+
+    with pytest.raises(DataError, match=r"^roles.jsonl line 1: cannot look for '"):
+        told(tmp_path / "made" / "roles.jsonl")
+
+
 # -- the triggered test set ---------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Refool: choices hang on the key, ghosts and blur do what the formula says, photographs are found."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,24 @@ def test_a_missing_or_empty_folder_of_photographs_is_named(stamper, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ParamsError, match=r"empty holds no picture"):
         stamper("refool", prepare={"photographs": "empty"})
+
+
+def test_a_photograph_that_the_hash_does_not_cover_is_not_taken(stamper, tmp_path):
+    (tmp_path / "photos" / ".cache").mkdir(parents=True)
+    for name in ("a.png", ".b.png", ".cache/c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
+    given = {"photographs": "photos", "photographs_sha256": describe(tmp_path / "photos")["content_sha256"]}
+
+    assert len(stamper("refool", prepare=given).artifacts["reflections"]) == 1
+
+
+def test_a_pipe_among_photographs_is_refused_unread(stamper, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.png")
+    os.mkfifo(tmp_path / "photos" / "notes")
+
+    with pytest.raises(DataError, match=r"prepare.photographs: .*notes is no regular file"):
+        stamper("refool", prepare={"photographs": "photos", "photographs_sha256": "0" * 64})
 
 
 def test_weights_the_wrong_way_round_are_refused(stamper):
