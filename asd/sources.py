@@ -286,9 +286,11 @@ def describe(place: Path | str) -> dict[str, Any]:
 
 def _hashed(place: Path, files: Files) -> list[ListedFile]:
     try:
-        listed = [
-            ListedFile(file.relative_to(place).as_posix(), store.file_sha256(file)) for file in files(place)
-        ]
+        listed = []
+        for file in files(place):
+            if file.exists() and not file.is_file():  # reading a pipe would wait for its writer
+                raise DataError(f"{file} is no regular file")
+            listed.append(ListedFile(file.relative_to(place).as_posix(), store.file_sha256(file)))
     except OSError as error:
         raise DataError(f"cannot read source {error.filename or place}: {error.strerror}") from error
     if not listed:

@@ -117,6 +117,8 @@ def _column(file: Path, header: list[str], param: str, wanted: str | None, names
         raise DataError(
             f"{file}: no column {asked} (its first line has: {', '.join(header) or 'nothing'}){hint}"
         )
+    if header.count(name) > 1:
+        raise DataError(f"{file}: {header.count(name)} columns {name!r} in its first line; wanted one")
     return header.index(name)
 
 

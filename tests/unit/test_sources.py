@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,12 @@ def test_an_empty_folder_is_refused(layout: Layout, tmp_path: Path) -> None:
 def test_a_link_to_a_folder_is_refused(layout: Layout, folder: Path) -> None:
     (folder / "loop").symlink_to(folder)
     with pytest.raises(DataError, match="loop is a link to a folder"):
+        set_source(layout, "mine", folder)
+
+
+def test_a_pipe_is_refused_and_nobody_waits_for_its_writer(layout: Layout, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(DataError, match="pipe is no regular file"):
         set_source(layout, "mine", folder)
 
 
