@@ -51,7 +51,7 @@ def test_columns_delimiters_and_line_ends_of_many_kinds_are_read(tmp_path: Path,
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, header: str, twice: str) -> None:
     source = one_file(tmp_path, f"{header}\na.png,cat,dog\nb.png,dog,cat\n")
     with pytest.raises(DataError, match=rf"labels\.csv: 2 columns '{twice}' in its first line; wanted one"):
-        opened(source)
+        opened(source, labels="labels.csv", held_out=0.1)
 
 
 def test_other_columns_are_named_by_params(tmp_path: Path) -> None:
