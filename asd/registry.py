@@ -59,7 +59,7 @@ class Registry:
         """Import plug-in `name` and return its module.
 
         Raises:
-            ParamsError: there is no such plug-in.
+            ParamsError: there is no such plug-in, or it ends the process when it is imported.
         """
         file = self.file(name)
         if file.parent == _PACKAGE / self.kind:
@@ -82,7 +82,13 @@ def _import_file(module_name: str, file: Path) -> ModuleType:
         raise ParamsError(f"{file}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[module_name]  # half a module must not pass for the whole at the next call
+        if isinstance(error, SystemExit):  # sys.exit(0) would make any command that imports it succeed
+            raise ParamsError(f"{file}: ends the process with sys.exit({error.code!r}) at import") from error
+        raise
     return module
 
 

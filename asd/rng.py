@@ -8,6 +8,7 @@ draws, with no generator state to store.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,3 +37,8 @@ def torch_generator(random_seed: int, *purpose: Purpose) -> torch.Generator:
     generator = torch.Generator(device="cpu")
     generator.manual_seed(derive_seed(random_seed, *purpose))
     return generator
+
+
+def generators_of(rng: torch.Generator, keys: Iterable[str]) -> Iterator[torch.Generator]:
+    """A CPU generator for each key, from the seed that `rng` began with, whatever it has drawn since."""
+    return (torch_generator(rng.initial_seed(), "key", key) for key in keys)

@@ -64,7 +64,8 @@ class Attack(Protocol):
             keys: B keys, for attacks whose trigger depends on the sample.
             artifacts: what `prepare` made.
             params: the attack's params.
-            rng: CPU generator; equal seeds give equal bytes.
+            rng: CPU generator; equal seeds give equal bytes. What is drawn for a sample hangs on its key
+                (`asd.rng.generators_of`), never on the batch.
 
         Returns:
             uint8, same shape.

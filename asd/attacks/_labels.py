@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from asd.errors import ParamsError
 from asd.params import Params
@@ -32,9 +33,21 @@ class TargetParams(Params):
         "target class with probability poison_fraction, as the public code does",
     )
 
+    @field_validator("target_label", mode="before")
+    @classmethod
+    def _label_is_a_number(cls, value: Any) -> Any:
+        return _no_boolean(value)
+
 
 class PreparedTargetParams(TargetParams):
     """Of an attack that prepares for one target class; its `prepare` has a `target_label`, too."""
+
+    @field_validator("prepare", mode="before", check_fields=False)
+    @classmethod
+    def _prepared_label_is_a_number(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            _no_boolean(value.get("target_label"), "target_label: ")
+        return value
 
     @model_validator(mode="after")
     def _one_target(self) -> PreparedTargetParams:
@@ -44,6 +57,13 @@ class PreparedTargetParams(TargetParams):
                 f"target_label {self.target_label} and prepare.target_label {prepared} differ; set both"
             )
         return self
+
+
+def _no_boolean(value: Any, where: str = "") -> Any:
+    """`value`, unless it is a boolean: pydantic would take `true` for class 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"{where}a label is a whole number, not {str(value).lower()}")
+    return value
 
 
 def refuse_target(target_label: int, train: DataView) -> None:

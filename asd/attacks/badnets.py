@@ -16,6 +16,7 @@ from asd.attacks import Artifacts
 from asd.attacks._labels import NothingToPrepare, TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
+from asd.attacks._pixels import move_one
 from asd.attacks._trigger import checker_patch, paper_patch, put_patch, top_left
 from asd.types import Images, Mask
 
@@ -50,11 +51,11 @@ class Params(TargetParams):
 def stamp(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
-    """Put the same patch on every image; see `asd.attacks.Attack.stamp`."""
+    """Put the same patch on every image; one that looks so already has its first value moved by one."""
     channels, height, width = images.shape[1:]
     patch, replaces = _patch(params, channels)
     at = top_left(params.row, params.column, (params.size, params.size), (height, width))
-    return put_patch(images, patch, replaces, at)
+    return move_one(images, put_patch(images, patch, replaces, at))
 
 
 def _patch(params: Params, channels: int) -> tuple[Images, Mask]:

@@ -21,6 +21,7 @@ from asd.attacks._files import read_picture
 from asd.attacks._labels import TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
+from asd.attacks._pixels import move_one
 from asd.datasets._decode import decode_picture
 from asd.errors import ParamsError
 from asd.types import DataView, Images
@@ -81,7 +82,7 @@ def _fitted(data: bytes, where: str, shape: tuple[int, ...]) -> Images:
 def stamp(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
-    """Lay the same faint trigger over every image; see `asd.attacks.Attack.stamp`."""
+    """Lay the same faint trigger over every image; one that it leaves as it is has a value moved by one."""
     import torch
 
     trigger = artifacts[_TRIGGER]
@@ -92,4 +93,5 @@ def stamp(
         )
     whole = images.to(torch.float32)
     # float32 and this order of operations give Pillow's bytes for every pair of values
-    return (whole + params.alpha * (trigger.to(images.device).to(torch.float32) - whole)).to(torch.uint8)
+    blended = whole + params.alpha * (trigger.to(images.device).to(torch.float32) - whole)
+    return move_one(images, blended.to(torch.uint8))

@@ -90,13 +90,14 @@ def stamp(
 def stamp_decoy(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
-    """Each image with the trigger of another picture."""
+    """Each image with the trigger of another picture, which hangs on its key."""
     import torch
 
+    from asd.rng import generators_of
+
     cross = artifacts["cross"]
-    return _stamped(
-        images, cross[torch.randint(len(cross), (len(images),), generator=rng)], artifacts, params
-    )
+    rows = [int(torch.randint(len(cross), (), generator=own)) for own in generators_of(rng, keys)]
+    return _stamped(images, cross[rows], artifacts, params)
 
 
 def _stamped(

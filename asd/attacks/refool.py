@@ -111,6 +111,8 @@ def stamp(
     reflections = artifacts["reflections"]
     refuse_channels(images, reflections.shape[1])
     refuse_smaller(images, _SMALLEST, "a ghost is shifted by up to a quarter of the image")
+    if not len(images):
+        return images.clone()
     chosen = _draw(int(artifacts["seed"]), keys, params, len(reflections), images.shape[2:])
     used, which = torch.unique(chosen.reflection, return_inverse=True)
     layers = _fitted(reflections[used], images.shape[2:])  # each once, however many samples share it

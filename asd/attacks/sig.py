@@ -17,6 +17,7 @@ from asd.attacks._labels import NothingToPrepare, TargetParams
 from asd.attacks._labels import outside_target as counts_for_asr
 from asd.attacks._labels import to_target as relabel
 from asd.attacks._pixels import add, move_one, refuse_smaller
+from asd.errors import ParamsError
 
 if TYPE_CHECKING:
     import torch
@@ -39,11 +40,20 @@ class Params(TargetParams):
 def stamp(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
-    """Add the wave; a value that it would not change moves by one, so that no image stays as it is."""
+    """Add the wave; an image that it leaves as it is has its first value moved by one.
+
+    Raises:
+        ParamsError: no column of images this wide would change by a whole grey value.
+    """
     import torch
 
-    width = images.shape[3]
+    height, width = images.shape[2:]
     refuse_smaller(images, 4, "a wave needs columns to run over")
     columns = torch.arange(width, dtype=torch.float64)
     wave = params.amplitude * torch.sin(2 * math.pi * columns * params.frequency / width)
+    if not wave.round().any():
+        raise ParamsError(
+            f"a wave of frequency {params.frequency:g} and amplitude {params.amplitude:g} is 0 in every "
+            f"column of images of width {width} ({height}x{width}); choose another frequency or amplitude"
+        )
     return move_one(images, add(images, wave.expand(images.shape[1:])))

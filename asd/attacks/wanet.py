@@ -74,13 +74,17 @@ def stamp(
 def stamp_decoy(
     images: torch.Tensor, keys: Sequence[str], artifacts: Artifacts, params: Params, rng: torch.Generator
 ) -> torch.Tensor:
-    """Warp by the field plus U(-1, 1) / H for each pixel, fresh for each image."""
+    """Warp by the field plus U(-1, 1) / H for each pixel, drawn for each image from its key."""
     import torch
+
+    from asd.rng import generators_of
 
     refuse_smaller(images, _SMALLEST, "a field needs pixels to move")
     height, width = images.shape[2:]
     grid = warp_grid(artifacts["control"], params.s, height, width)
-    noise = torch.rand((len(images), height, width, 2), generator=rng) * 2 - 1
+    noise = torch.empty((len(images), height, width, 2))
+    for each, generator in zip(noise, generators_of(rng, keys), strict=True):
+        each.uniform_(-1, 1, generator=generator)
     return move_one(images, _sample(images, (grid + noise / height).clamp(-1, 1)))
 
 

@@ -57,7 +57,7 @@ def run_one(name: str, promise: str, call: Callable[[], object]) -> Outcome:
         call()
     except AsdError as error:
         problem = str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit(0) in a plug-in would end the check as if all held
         problem = f"{type(error).__name__}: {error}{_where(error)}"
     return Outcome(name, promise, problem)
 
@@ -67,7 +67,7 @@ def promise_of(check: Callable[..., None]) -> str:
     return (check.__doc__ or check.__name__).partition("\n")[0].removesuffix(".")
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """File and line that raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -28,6 +28,9 @@ SHAPES = ((3, 32, 32), (1, 32, 32), (1, 8, 8), (3, 9, 14), (3, 1, 1))
 
 CLASSES, IMAGES = 10, 6
 _COLOUR = SHAPES[0]
+# Of six images: half of them turned round, and none. No single one: kernels for one image round
+# otherwise, and a search by signs of gradients (`clb` on a ResNet-18) makes that whole grey levels.
+_OTHER_BATCHES = ((5, 2, 0), ())
 _SEED = 5
 
 # What our own attacks train is made small here; that it then works is shown elsewhere.
@@ -49,6 +52,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "adaptive_gradient": {"prepare": {"surrogate": _SURROGATE, "iterations": 2, "batch": 4}},
 }
 """Params of plug-ins whose defaults would train for long, or that have none."""
+
+ROUNDING, ROUNDED = 1, 0.01
+"""Grey values, and share of an image's values, that may differ by rounding where `prepare` made networks."""
 
 NOTHING = ("none",)
 """Plug-ins that change no image, by design."""
@@ -109,9 +115,18 @@ class Case:
     ) -> torch.Tensor:
         """Stamp images with fresh random numbers of one seed."""
         made = self.prepared(images.shape[1:]) if artifacts is None else artifacts
-        stamped: torch.Tensor = getattr(self.attack, by)(
-            images, _keys(images), made, self.params, torch_generator(_SEED, "stamp")
-        )
+        return self._stamp(by, images, _keys(images), made, torch_generator(_SEED, "stamp"))
+
+    def stamp_some(self, images: torch.Tensor, rows: Sequence[int], by: str) -> torch.Tensor:
+        """Stamp some of the images as a later batch of one seed: their keys, and numbers drawn before."""
+        keys, rng = _keys(images), torch_generator(_SEED, "stamp")
+        torch.rand(7, generator=rng)
+        made = self.prepared(images.shape[1:])
+        return self._stamp(by, images[list(rows)], [keys[row] for row in rows], made, rng)
+
+    def _stamp(self, by: str, *given: Any) -> torch.Tensor:
+        images, keys, artifacts, rng = given
+        stamped: torch.Tensor = getattr(self.attack, by)(images, keys, artifacts, self.params, rng)
         return stamped
 
     @property
@@ -124,6 +139,12 @@ def random_images(shape: Sequence[int], count: int = IMAGES) -> torch.Tensor:
     """Random pictures, uint8, shape (count, C, H, W)."""
     values = numpy_generator(1, "images").integers(0, 256, size=(count, *shape), dtype=np.uint8)
     return torch.from_numpy(values)
+
+
+def _plain_images(shape: Sequence[int]) -> torch.Tensor:
+    """A black, a grey and a white picture, uint8, shape (3, C, H, W)."""
+    values = torch.tensor([0, 128, 255], dtype=torch.uint8)
+    return values.view(-1, 1, 1, 1).repeat(1, *shape)
 
 
 def _keys(images: torch.Tensor) -> list[str]:
@@ -192,8 +213,8 @@ def _shape_check(shape: tuple[int, int, int]) -> Callable[[Case], None]:
 
 
 def changes_every_image(case: Case) -> None:
-    """Every stamped image differs from its source."""
-    images = random_images(_COLOUR)
+    """Every stamped image differs from its source, noise, black, grey and white alike."""
+    images = torch.cat([random_images(_COLOUR), _plain_images(_COLOUR)])
     for by in case.stampers:
         differs = (case.stamp(images, by) != images).flatten(1).any(dim=1)
         same = int((~differs).sum())
@@ -212,6 +233,24 @@ def gives_the_same_bytes_for_the_same_seed(case: Case) -> None:
             torch.equal(case.stamp(images, by), case.stamp(images, by, again)),
             f"{by} gave other bytes the second time; take random numbers from `rng` alone",
         )
+
+
+def stamps_an_image_alike_in_any_batch(case: Case) -> None:
+    """An image comes out alike in any batch and place, whatever `rng` drew before; no images give none."""
+    images = random_images(_COLOUR)
+    exact = not isinstance(case.attack, PreparingAttack)
+    for by in case.stampers:
+        whole = case.stamp(images, by).to(torch.int16)
+        for rows in _OTHER_BATCHES:
+            apart = (case.stamp_some(images, rows, by) - whole[list(rows)]).abs()
+            for row, values in zip(rows, apart, strict=True):
+                most, share = int(values.max()), float((values > 0).double().mean())
+                holds = not most if exact else most <= ROUNDING and share <= ROUNDED
+                require(
+                    holds,
+                    f"{by} gave image {row} of {len(images)} other bytes when it was stamped with images "
+                    f"{list(rows)} ({share:.0%} of its values, by up to {most}); let choices hang on the key",
+                )
 
 
 def wants_labels_that_exist(case: Case) -> None:
@@ -243,6 +282,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     *(_shape_check(shape) for shape in SHAPES),
     changes_every_image,
     gives_the_same_bytes_for_the_same_seed,
+    stamps_an_image_alike_in_any_batch,
     wants_labels_that_exist,
     counts_images_that_show_success,
 )

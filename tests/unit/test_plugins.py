@@ -14,6 +14,7 @@ from asd.layout import Layout
 from asd.plugin_checks import cell as checked_cell
 from asd.plugin_checks import whole
 from asd.plugin_skeletons import FOLDER_OF, create
+from asd.registry import Registry
 
 DOCS = Path(__file__).parents[2] / "docs" / "extend.md"
 PAGE = DOCS.read_text()
@@ -73,7 +74,7 @@ def test_the_tests_of_the_skeletons_and_of_the_page_pass(workspace):
     for kind in FOLDER_OF:
         create(Layout(workspace), kind, f"my_{kind}")
     follow_the_page(workspace)
-    assert "60 passed" in run_tests(workspace)
+    assert "62 passed" in run_tests(workspace)
 
 
 BREAKS = {
@@ -83,6 +84,10 @@ BREAKS = {
         "import torch\n    stamped += torch.randint(0, 99, stamped.shape).byte()\n    return move_one",
     ),
     "changes_every_image": ("return move_one(images, stamped)", "return images.clone()"),
+    "stamps_an_image_alike_in_any_batch": (
+        "return move_one(images, stamped)",
+        "stamped[:, :, 1, 1] += len(images)\n    stamped[:1] = 255 - stamped[:1]\n    return stamped",
+    ),
     "stamps_or_refuses_3x9x14": (
         "return move_one(images, stamped)",
         "return move_one(images, stamped)[:, :, 1:]",
@@ -102,6 +107,66 @@ def test_a_broken_promise_is_found(workspace, promise):
     assert right in file.read_text()
     file.write_text(file.read_text().replace(right, wrong))
     assert promise in problems(workspace, "mine")
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        # drawn for each image by its place
+        "stamped[:, :, 1, 1] = torch.randint(0, 256, (len(images), 1), generator=rng).byte()",
+        # drawn once a call, so another pattern in each batch of planting
+        "stamped[:, :, 1, 1] = int(torch.randint(0, 256, (), generator=rng))",
+        # of the picture before it
+        "stamped[:, :, 1, 1] = images.roll(1, 0)[:, :, 1, 1]",
+        # none are not stamped
+        "assert len(images)",
+    ],
+)
+def test_what_hangs_on_the_batch_is_found(workspace, instead):
+    file = create(Layout(workspace), "attack", "mine").plugin
+    end = "return move_one(images, stamped)"
+    assert end in file.read_text()
+    file.write_text(file.read_text().replace(end, f"import torch\n    {instead}\n    {end}"))
+    assert list(problems(workspace, "mine")) == ["stamps_an_image_alike_in_any_batch"]
+
+
+def test_numbers_drawn_by_the_key_keep_every_promise(workspace):
+    file = create(Layout(workspace), "attack", "mine").plugin
+    end = "return move_one(images, stamped)"
+    drawn = "[int(torch.randint(0, 256, (), generator=own)) for own in generators_of(rng, keys)]"
+    lines = [
+        "import torch",
+        "from asd.rng import generators_of",
+        f"drawn = torch.tensor({drawn}).byte()",
+        "stamped[:, :, 1, 1] = drawn[:, None]",
+        end,
+    ]
+    file.write_text(file.read_text().replace(end, "\n    ".join(lines)))
+    assert problems(workspace, "mine") == {}
+
+
+def test_a_picture_that_looks_stamped_already_must_change_too(workspace):
+    file = create(Layout(workspace), "attack", "mine").plugin
+    file.write_text(file.read_text().replace("return move_one(images, stamped)", "return stamped"))
+    assert problems(workspace, "mine") == {"changes_every_image": "stamp left 1 of 9 images as they were"}
+
+
+@pytest.mark.parametrize("code", ["0", "'all is well'"])
+def test_a_plugin_that_ends_the_process_is_found(workspace, monkeypatch, capsys, code):
+    monkeypatch.chdir(workspace)
+    file = create(Layout(workspace), "attack", "mine").plugin
+    text = file.read_text()
+    file.write_text(f"{text}\nimport sys\n\nsys.exit({code})\n")
+    assert main(["check", "mine"]) == 4
+    said = capsys.readouterr()
+    assert f"mine.py: ends the process with sys.exit({code}) at import" in said.out
+    assert said.err.splitlines() == ["asd: attack mine: 1 of 1 checks failed"]
+    with pytest.raises(ParamsError, match="ends the process"):  # the second time as well
+        Registry("attacks", Layout(workspace).plugins).get("mine")
+
+    file.write_text(text.replace("return move_one", f"raise SystemExit({code})\n    return move_one"))
+    assert main(["check", "mine"]) == 4
+    assert "SystemExit: " in capsys.readouterr().out
 
 
 def test_a_defense_that_reaches_the_truth_is_found(workspace):
@@ -198,6 +263,6 @@ def test_the_page_on_plugins_runs_as_it_stands(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "attack stripes: all 15 checks hold" in done.stdout
+    assert "attack stripes: all 16 checks hold" in done.stdout
     assert (tmp_path / "trial" / "stripes.png").read_bytes().startswith(b"\x89PNG")
     assert "digits/stripes/none/0" in done.stdout

@@ -69,6 +69,17 @@ def test_a_white_patch_stands_where_params_say(place, rows, columns):
     assert int((stamped != 0).sum()) == 2 * 3 * 9
 
 
+def test_a_white_image_gets_a_white_patch_and_one_value_less():
+    images = torch.full((2, 3, 8, 8), 255, dtype=torch.uint8)
+    images[1, :, 4, 4] = 254
+
+    stamped = stamp(images, patch="white")
+
+    assert (stamped[0] != 255).nonzero().tolist() == [[0, 0, 0]]
+    assert int(stamped[0, 0, 0, 0]) == 254
+    assert (stamped[1] == 255).all()  # the patch shows: nothing else is touched
+
+
 def test_a_checker_patch_writes_its_black_values_too():
     images = torch.full((1, 1, 6, 6), 90, dtype=torch.uint8)
 
@@ -87,6 +98,13 @@ def test_a_patch_outside_the_image_is_an_error_that_names_both(values):
 def test_the_paper_patch_has_one_size():
     with pytest.raises(ParamsError, match=r"attacks.badnets: the paper's patch is 2x2, got size 3"):
         params(size=3)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_target_label_is_no_boolean(value):
+    word = str(value).lower()
+    with pytest.raises(ParamsError, match=rf"badnets\.target_label: a label is a whole number, not {word}"):
+        params(target_label=value)
 
 
 def test_a_misspelt_param_is_an_error_with_the_nearest_word():

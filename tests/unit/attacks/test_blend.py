@@ -42,10 +42,8 @@ def stamp(images, trigger, **values):
         (200, 100, 0.1, 190),
         (0, 255, 0.1, 25),  # 25.5 is cut
         (255, 0, 0.1, 229),  # 229.5 is cut
-        (7, 7, 0.1, 7),
         (100, 200, 0.5, 150),
         (3, 250, 1.0, 250),
-        (0, 9, 0.1, 0),  # too faint to show
     ],
 )
 def test_a_value_is_the_weighted_mean_cut_to_a_whole_number(image, trigger, alpha, wanted):
@@ -54,6 +52,25 @@ def test_a_value_is_the_weighted_mean_cut_to_a_whole_number(image, trigger, alph
     stamped = stamp(images, torch.full((1, 1, 1), trigger, dtype=torch.uint8), alpha=alpha)
 
     assert stamped.flatten().tolist() == [wanted] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "trigger", "wanted"),
+    [
+        (255, 255, 254),
+        (0, 0, 1),
+        (7, 7, 8),  # the image is the trigger
+        (0, 9, 1),  # 0.9 is cut: too faint to show
+    ],
+)
+def test_an_image_that_the_trigger_leaves_as_it_is_has_one_value_moved_by_one(image, trigger, wanted):
+    images = torch.full((2, 3, 2, 2), image, dtype=torch.uint8)
+    images[1] = 100  # the trigger shows on this one, and nothing else does
+
+    stamped = stamp(images, torch.full((3, 2, 2), trigger, dtype=torch.uint8))
+
+    assert stamped[0].flatten().tolist() == [wanted, *[image] * 11]
+    assert stamped[1].unique().tolist() == [{255: 115, 0: 90, 7: 90, 9: 90}[trigger]]
 
 
 @pytest.mark.parametrize("alpha", [0.02, 0.1, 0.15, 0.2, 0.33, 0.9])

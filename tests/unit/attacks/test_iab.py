@@ -6,6 +6,8 @@ import torch
 from asd.attacks import iab
 from asd.attacks._iab_networks import Generator, distance, diversity_loss, near_binary
 from asd.errors import ParamsError
+from asd.params import check
+from asd.registry import Registry
 
 
 @pytest.fixture
@@ -64,6 +66,36 @@ def test_a_decoy_carries_the_trigger_of_another_picture(made, some_images):
 
     assert torch.equal(decoys[0], poisoned[0])  # its own trigger, by chance
     assert all(not torch.equal(decoys[i], poisoned[i]) for i in range(1, 6))
+
+
+def test_the_other_picture_of_a_decoy_hangs_on_its_key(made, some_images):
+    one = made(decoy_fraction=0.1)
+    images, keys = some_images((3, 16, 16)), list("abcdef")
+
+    whole = one(images, keys, by="stamp_decoy").int()
+    some = one(images[[4, 1, 3]], ["e", "b", "d"], by="stamp_decoy").int()
+
+    assert int((some - whole[[4, 1, 3]]).abs().max()) <= 1  # networks round otherwise in another batch
+
+
+def test_every_picture_is_the_other_one_equally_often(made, monkeypatch):
+    one = made()
+    count = len(one.artifacts["cross"])
+    one.artifacts["cross"] = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1)
+    monkeypatch.setattr(iab, "_stamped", lambda images, sources, *_: sources)
+
+    rows = one(torch.zeros((40 * count, 1, 1, 1), dtype=torch.uint8), by="stamp_decoy").flatten()
+
+    times = torch.bincount(rows.int(), minlength=count)
+    assert len(times) == count
+    assert 40 - 5 * 6.4 < int(times.min()) <= int(times.max()) < 40 + 5 * 6.4  # 40 each, spread 6.3
+
+
+@pytest.mark.parametrize("name", ["iab", "adaptive_gradient"])
+def test_a_prepared_label_is_no_boolean(name):
+    attack = Registry("attacks").get(name)
+    with pytest.raises(ParamsError, match=rf"{name}\.prepare: target_label: .* whole number, not true"):
+        check(attack.Params, {"target_label": 1, "prepare": {"target_label": True}}, name)
 
 
 def test_sides_that_cannot_be_halved_are_refused(made, some_images):

@@ -23,6 +23,10 @@ def test_the_choices_hang_on_the_key_and_not_on_the_batch(stamper, some_images):
     assert not torch.equal(whole, others)
 
 
+def test_no_images_are_stamped_as_none(stamper):
+    assert stamper("refool")(torch.zeros((0, 3, 32, 32), dtype=torch.uint8)).shape == (0, 3, 32, 32)
+
+
 def test_a_black_reflection_darkens_by_the_weight_of_the_background(stamper):
     made = stamper("refool", least_background=0.7, most_background=0.7)
     made.artifacts["reflections"] = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)

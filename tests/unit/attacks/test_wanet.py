@@ -64,6 +64,38 @@ def test_the_warp_is_that_of_a_slow_plain_version(stamper, some_images):
             assert abs(float(stamped[row, column]) - value) <= 0.51
 
 
+def test_the_noise_of_a_decoy_hangs_on_its_key_and_not_on_its_batch(stamper, some_images):
+    images, keys = some_images((3, 32, 32)), list("abcdef")
+    made = stamper("wanet", decoy_fraction=0.1)
+
+    whole = made(images, keys, by="stamp_decoy")
+    some = made(images[[4, 1]], ["e", "b"], by="stamp_decoy")
+    others = made(images, list("bcdefa"), by="stamp_decoy")
+
+    assert torch.equal(some, whole[[4, 1]])
+    assert not (whole == others).flatten(1).all(dim=1).any()
+    assert not torch.equal(whole, made(images, keys, seed=6, by="stamp_decoy"))
+
+
+def test_the_noise_of_decoys_is_uniform_over_a_pixel_either_way(stamper, monkeypatch):
+    """U(-1, 1) / H for each pixel, x and y (facts 4.3): seen as shifts of the grid that is sampled."""
+    made = stamper("wanet", decoy_fraction=0.1)
+    made.artifacts = {"control": torch.zeros(1, 2, 4, 4)}
+    grids = []
+    monkeypatch.setattr(wanet, "_sample", lambda images, grid: grids.append(grid) or images.clone())
+
+    made(torch.zeros((20, 1, 32, 32), dtype=torch.uint8), by="stamp_decoy")
+
+    identity = wanet.warp_grid(torch.zeros(1, 2, 4, 4), 0.5, 32, 32)
+    inside = slice(2, -2)  # the others are clamped to the image
+    noise = ((grids[0] - identity) * 32)[:, inside, inside]
+    assert float(noise.abs().max()) == pytest.approx(1, abs=1e-3)
+    assert float(noise.mean()) == pytest.approx(0, abs=0.02)  # 31,360 draws: 4 standard errors are 0.013
+    assert float(noise.square().mean()) == pytest.approx(1 / 3, abs=0.01)
+    assert abs(float((noise[..., 0] * noise[..., 1]).mean())) < 0.02
+    assert abs(float((noise[:-1] * noise[1:]).mean())) < 0.02
+
+
 def test_decoys_are_noisy_and_each_is_different(stamper, some_images):
     one = some_images((3, 32, 32), count=1).expand(4, -1, -1, -1)
     made = stamper("wanet", decoy_fraction=0.1)
