@@ -36,7 +36,7 @@ class Params(TargetParams):
         description="paper: the coloured 2x2 patch (its luma on grey images); white: all 255; "
         "checker: 255 and 0 by turns",
     )
-    size: int = Field(2, ge=1, description="side of the patch in pixels; the paper's is 2")
+    size: int = Field(2, ge=1, le=1024, description="side of the patch in pixels; the paper's is 2")
     row: int = Field(4, description="top row of the patch; negative counts from the bottom")
     column: int = Field(4, description="left column of the patch; negative counts from the right")
     prepare: NothingToPrepare = NothingToPrepare()

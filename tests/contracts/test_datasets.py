@@ -125,9 +125,9 @@ def _identities(root: Path) -> Path:
     return root
 
 
-GIVEN: dict[str, dict[str, int]] = {
+GIVEN: dict[str, dict[str, float]] = {
     "imagenet_subset": {"least_train": 2, "least_val": 2, "image_size": 8},
-    "vggface2": {"least": 12, "image_size": 8},
+    "vggface2": {"least": 12, "identities": 6, "image_size": 8, "held_out": 0.5},
 }
 """Params that make a small source do."""
 
